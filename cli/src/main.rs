@@ -1,0 +1,2 @@
+//! The gridiron program.
+fn main() {}

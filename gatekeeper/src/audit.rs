@@ -1,0 +1,1 @@
+//! One audit line (JSON) per decision.

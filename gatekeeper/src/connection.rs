@@ -1,0 +1,1 @@
+//! One connection, step by step, each step its own type: accepted, authenticated, requested, permitted, answered.

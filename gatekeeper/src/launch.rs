@@ -1,0 +1,1 @@
+//! Finding or starting the account's job manager and handing the request over.

@@ -1,0 +1,1 @@
+//! Gridmap and service rules: yields a permit (subject, account, service) or a refusal.

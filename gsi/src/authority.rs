@@ -1,0 +1,1 @@
+//! A small certification authority and certificate requests, for sites without one.

@@ -1,0 +1,33 @@
+//! Grid Security Infrastructure: who is asking.
+//!
+//! Names, certificates, proxy certificates, trust anchors, chain checking, delegation, gridmap, and TLS set-up.
+//! The only crate of the workspace that names the TLS and X.509 libraries.
+
+pub mod authority;
+pub mod authorization;
+pub mod certificate;
+pub mod chain;
+pub mod connection;
+pub mod credential;
+pub mod crl;
+pub mod delegation;
+pub mod der;
+pub mod error;
+pub mod gridmap;
+pub mod key;
+pub mod name;
+pub mod proxy;
+pub mod signing_policy;
+pub mod tls;
+pub mod trust;
+
+pub use authorization::Expect;
+pub use certificate::{Certificate, ProxyFormat, ProxyKind};
+pub use chain::Peer;
+pub use connection::{Acceptor, Connector, SecureStream};
+pub use credential::Credential;
+pub use delegation::{DelegationMode, KeyPool};
+pub use error::GsiError;
+pub use gridmap::Gridmap;
+pub use name::{Name, Subject};
+pub use trust::TrustDirectory;

@@ -1,0 +1,1 @@
+//! Signing policies (gsi.md §8): which subjects a CA may sign.

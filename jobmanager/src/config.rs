@@ -1,0 +1,35 @@
+//! The `[jobmanager]` table of gridiron.toml.
+
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// Settings of the job managers; unknown keys are errors.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// State directory, the same as the gatekeeper's: this account's files are below `<state>/<account>/`.
+    pub state: PathBuf,
+    /// Trust directory.
+    pub trust: PathBuf,
+    /// Name in job contacts; default the host's name.
+    pub host: Option<String>,
+    /// Exit after this many seconds with no job and no request.
+    #[serde(default = "default_idle")]
+    pub idle_exit_seconds: u64,
+    /// Uids that may use the control socket besides our own (the gatekeeper's account).
+    #[serde(default)]
+    pub control_uids: Vec<u32>,
+    /// What GLOBUS_LOCATION and $(GLOBUS_LOCATION) are.
+    #[serde(default = "default_location")]
+    pub globus_location: PathBuf,
+    /// The command line that starts a reaper (filled by the caller).
+    #[serde(skip)]
+    pub reaper_command: Vec<std::ffi::OsString>,
+}
+
+fn default_idle() -> u64 {
+    60
+}
+fn default_location() -> PathBuf {
+    PathBuf::from("/usr")
+}

@@ -1,0 +1,1 @@
+//! The durable store: SQLite through sqlx, WAL, group commit; written before anything is said.
