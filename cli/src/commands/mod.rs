@@ -3,6 +3,6 @@
 use std::{ffi::OsString, process::ExitCode};
 
 /// Runs `gridiron`.
-pub fn main(_called_as: OsString, _arguments: Vec<OsString>) -> ExitCode {
+pub fn main(_arguments: Vec<OsString>) -> ExitCode {
     ExitCode::SUCCESS
 }

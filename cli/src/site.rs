@@ -1,1 +1,0 @@
-//! The site file `gridiron.toml`.
