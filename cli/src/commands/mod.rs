@@ -32,13 +32,7 @@ use std::{ffi::OsString, process::ExitCode};
 /// Speaks the protocols of the Globus suite (RSL, GSI, GRAM, GASS), so its commands work with stock Globus gatekeepers
 /// and stock Globus clients work with its gatekeeper.
 #[derive(Debug, Parser)]
-#[command(
-    name = "gridiron",
-    version,
-    propagate_version = true,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(name = "gridiron", version, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Print results as JSON, one value per line; errors as JSON on stderr
     #[arg(long, global = true)]
@@ -119,7 +113,7 @@ impl Command {
         let is_daemon = matches!(self, Command::Serve(_) | Command::Jobmanager(_));
         logging::start(log, if is_daemon { "info" } else { "warn" })?;
         let exit = match self {
-            Command::Demo(args) => args.run(ui, log)?,
+            Command::Demo(args) => args.run(ui)?,
             Command::Init(args) => args.run(ui)?,
             Command::Serve(args) => args.run(ui)?,
             Command::Check(args) => args.run(ui)?,
