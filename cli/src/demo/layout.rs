@@ -1,7 +1,6 @@
 //! The demo's folder: what is where, making it and removing it.
 
 use crate::{
-    authority::Authority,
     exit::Exit,
     failure::Failure,
     processes,
@@ -10,6 +9,10 @@ use crate::{
         self,
         create::{self, Settings},
     },
+};
+use gsi::{
+    GsiError,
+    authority::{Authority, NewAuthority},
 };
 use jiff::Timestamp;
 use std::{
@@ -21,6 +24,8 @@ use std::{
 const HOST: &str = "localhost";
 /// The longest path of a Unix socket, without the closing NUL.
 const SOCKET_PATH: usize = 107;
+/// Lifetime of the demo's certificates.
+const DAYS: u32 = 30;
 /// In the demo's folder: marks it as ours to remove, and names the folder of the job managers' files.
 const MARKER: &str = "gridiron-demo.json";
 
@@ -109,16 +114,17 @@ impl Layout {
         // A name of its own, so that trust directories of several demos can be put together.
         let id = uuid::Uuid::new_v4().simple().to_string();
         let short = id.get(..8).unwrap_or(&id);
-        let authority =
-            Authority::create(&self.folder.join("ca"), &format!("/O=Gridiron/OU=Demo/CN=Demo CA {short}"))?;
-        authority.install(&self.trust())?;
-        let (certificate, key) =
-            authority.issue(&format!("/O=Gridiron/OU=Demo/CN={HOST}"), &[HOST.to_owned()])?;
+        let name = format!("/O=Gridiron/OU=Demo/CN=Demo CA {short}");
+        let new = NewAuthority { name: &name, days: DAYS, bits: 2048, passphrase: None };
+        let authority = Authority::create(&self.folder.join("ca"), &new).map_err(certificates)?;
+        authority.install(&self.trust()).map_err(certificates)?;
+        let host = format!("/O=Gridiron/OU=Demo/CN={HOST}");
+        let (certificate, key) = authority.issue(&host, &[HOST.to_owned()]).map_err(certificates)?;
         create::write_new(&self.folder.join("hostcert.pem"), 0o644, certificate.to_pem().as_bytes())?;
         create::write_new(&self.folder.join("hostkey.pem"), 0o600, key.to_pem().as_bytes())?;
 
         let identity = format!("/O=Gridiron/OU=Demo/CN={account}");
-        let (certificate, key) = authority.issue(&identity, &[])?;
+        let (certificate, key) = authority.issue(&identity, &[]).map_err(certificates)?;
         let pair = self.user_pair();
         create::make_folder(&self.folder.join("user"), 0o700)?;
         create::write_new(&pair.0, 0o644, certificate.to_pem().as_bytes())?;
@@ -193,10 +199,19 @@ fn state_folder(folder: &Path, account: &str) -> std::io::Result<PathBuf> {
     Ok(tempfile::Builder::new().prefix("gridiron-").tempdir_in("/tmp")?.keep())
 }
 
+fn certificates(error: GsiError) -> Failure {
+    Failure::local("cannot make the demo's certificates", &error)
+}
+
 /// The account this program runs as.
 fn account() -> Result<String, Failure> {
-    let uid = rustix::process::geteuid();
-    Err(Failure::new(Exit::Local, format!("no account has the uid {}", uid.as_raw())))
+    let uid = nix::unistd::geteuid();
+    match nix::unistd::User::from_uid(uid) {
+        Ok(Some(user)) => Ok(user.name),
+        Ok(None) => Err(Failure::new(Exit::Local, format!("no account has the uid {uid}"))
+            .try_this("run as a user of the system's user database")),
+        Err(error) => Err(Failure::local("cannot read the user database", &error)),
+    }
 }
 
 /// A word that a POSIX shell takes literally.

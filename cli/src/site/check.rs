@@ -110,11 +110,14 @@ fn host_certificate(found: &mut Found, site: &Site, trust: Option<&TrustDirector
     }
     let Some(trust) = trust else { return };
     match chain::verify(credential.chain(), trust, now) {
-        Err(error) => found.add(certificate, format!("clients with the same trust directory refuse it: {error}")),
+        Err(error) => {
+            found.add(certificate, format!("clients with the same trust directory refuse it: {error}"))
+        }
         Ok(peer) => {
             let host = site.gatekeeper.host.clone().unwrap_or_else(machine_name);
             if let Err(error) = Expect::Host(host.clone()).accepts(&peer, credential.identity()) {
-                let advice = "set `host` to a name in the certificate, or give clients a contact with the subject";
+                let advice =
+                    "set `host` to a name in the certificate, or give clients a contact with the subject";
                 found.add(certificate, format!("clients that ask for {host} refuse it: {error}; {advice}"));
             }
         }
