@@ -14,6 +14,7 @@ pub mod jobmanager;
 pub mod list;
 pub mod man;
 pub mod output;
+pub mod passphrase;
 pub mod ping;
 pub mod proxy;
 pub mod reaper;

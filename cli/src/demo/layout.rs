@@ -10,10 +10,7 @@ use crate::{
         create::{self, Settings},
     },
 };
-use gsi::{
-    GsiError,
-    authority::{Authority, NewAuthority},
-};
+use gsi::authority::{Authority, Holder, NewAuthority};
 use jiff::Timestamp;
 use std::{
     io::ErrorKind,
@@ -116,19 +113,16 @@ impl Layout {
         let short = id.get(..8).unwrap_or(&id);
         let name = format!("/O=Gridiron/OU=Demo/CN=Demo CA {short}");
         let new = NewAuthority { name: &name, days: DAYS, bits: 2048, passphrase: None };
-        let authority = Authority::create(&self.folder.join("ca"), &new).map_err(certificates)?;
-        authority.install(&self.trust()).map_err(certificates)?;
-        let host = format!("/O=Gridiron/OU=Demo/CN={HOST}");
-        let (certificate, key) = authority.issue(&host, &[HOST.to_owned()]).map_err(certificates)?;
-        create::write_new(&self.folder.join("hostcert.pem"), 0o644, certificate.to_pem().as_bytes())?;
-        create::write_new(&self.folder.join("hostkey.pem"), 0o600, key.to_pem().as_bytes())?;
+        let authority = Authority::create(&self.folder.join("ca"), &new)?;
+        authority.install(&self.trust())?;
+        let host = Holder::Host { names: vec![HOST.to_owned()] };
+        let host_subject = format!("/O=Gridiron/OU=Demo/CN={HOST}");
+        create::pair(&authority, &host_subject, &host, DAYS, &self.folder.join("host"))?;
 
         let identity = format!("/O=Gridiron/OU=Demo/CN={account}");
-        let (certificate, key) = authority.issue(&identity, &[]).map_err(certificates)?;
-        let pair = self.user_pair();
         create::make_folder(&self.folder.join("user"), 0o700)?;
-        create::write_new(&pair.0, 0o644, certificate.to_pem().as_bytes())?;
-        create::write_new(&pair.1, 0o600, key.to_pem().as_bytes())?;
+        create::pair(&authority, &identity, &Holder::User, DAYS, &self.folder.join("user/user"))?;
+        let pair = self.user_pair();
         let new = NewProxy { issuer: Some(pair), out: Some(self.proxy()), ..NewProxy::default() };
         let mut no_passphrase = || {
             Err(Failure::new(Exit::Local, "the demo's key is not encrypted, yet a passphrase is asked for"))
@@ -197,10 +191,6 @@ fn state_folder(folder: &Path, account: &str) -> std::io::Result<PathBuf> {
         return Ok(state);
     }
     Ok(tempfile::Builder::new().prefix("gridiron-").tempdir_in("/tmp")?.keep())
-}
-
-fn certificates(error: GsiError) -> Failure {
-    Failure::local("cannot make the demo's certificates", &error)
 }
 
 /// The account this program runs as.

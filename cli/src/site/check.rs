@@ -1,6 +1,6 @@
 //! What is wrong with a site although its file can be read: certificates, trust directory, gridmap, services, folders.
 
-use super::{Problem, Site, tables::nearest};
+use super::{Problem, Site, create::machine_name, tables::nearest};
 use gsi::{Credential, Expect, Gridmap, TrustDirectory, chain};
 use jiff::{Timestamp, ToSpan};
 use std::{
@@ -133,8 +133,4 @@ fn gridmap(found: &mut Found, file: &Path) {
             }
         }
     }
-}
-
-fn machine_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -1,6 +1,11 @@
 //! A new site directory: folders with the right permissions, an empty gridmap and a commented site file.
 
 use crate::{exit::Exit, failure::Failure};
+use gsi::{
+    GsiError, Name,
+    authority::{Authority, Holder},
+    key::PrivateKey,
+};
 use std::{
     fmt::Write as _,
     fs::{DirBuilder, OpenOptions},
@@ -67,6 +72,27 @@ pub fn write_new(path: &Path, mode: u32, content: &[u8]) -> Result<(), Failure> 
             .try_this("move it away first, or choose another folder"),
         _ => Failure::local(format!("cannot write {}", path.display()), &error),
     })
+}
+
+/// Makes a key, has the authority sign it, and writes `<stem>cert.pem` and `<stem>key.pem` (not encrypted).
+pub fn pair(
+    authority: &Authority,
+    subject: &str,
+    holder: &Holder,
+    days: u32,
+    stem: &Path,
+) -> Result<(), Failure> {
+    let key = PrivateKey::generate_rsa(2048)?;
+    let name = Name::parse_one_line(subject).map_err(GsiError::from)?;
+    let certificate = authority.issue(&name, &key.public_key_info(), holder, days)?;
+    let path = |end: &str| PathBuf::from(format!("{}{end}", stem.display()));
+    write_new(&path("cert.pem"), 0o644, certificate.to_pem().as_bytes())?;
+    write_new(&path("key.pem"), 0o600, key.to_pem().as_bytes())
+}
+
+/// What the machine calls itself.
+pub fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 const GRIDMAP: &str = "\
