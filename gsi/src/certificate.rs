@@ -1,7 +1,8 @@
 //! One parsed certificate and what kind of proxy it is (gsi.md §5.1, §5.2).
 
-use crate::Name;
+use crate::{GsiError, Name};
 use crate::der::{self, DerError, Reader};
+use crate::signature::{self, SignatureError};
 use jiff::Timestamp;
 use pem::{EncodeConfig, LineEnding, Pem};
 use std::ops::Range;
@@ -43,6 +44,16 @@ pub enum ProxyFormat {
     Draft,
     /// "GSI 2": by name only.
     Legacy,
+}
+
+impl std::fmt::Display for ProxyFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Rfc => "RFC 3820",
+            Self::Draft => "draft",
+            Self::Legacy => "legacy",
+        })
+    }
 }
 
 /// What a proxy may do (§5.1, policy language).
@@ -202,7 +213,11 @@ impl std::fmt::Debug for Certificate {
 
 impl Certificate {
     /// Parses DER.
-    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+    pub fn from_der(der: &[u8]) -> Result<Self, GsiError> {
+        Ok(Self::decode(der)?)
+    }
+
+    fn decode(der: &[u8]) -> Result<Self, CertificateError> {
         if der.len() > MAX_CERTIFICATE_BYTES {
             return Err(CertificateError::TooLong(der.len()));
         }
@@ -246,9 +261,9 @@ impl Certificate {
     }
 
     /// All certificates of a PEM text, in file order; other sections (keys) are passed over.
-    pub fn from_pem(pem: &[u8]) -> Result<Vec<Self>, CertificateError> {
+    pub fn from_pem(pem: &[u8]) -> Result<Vec<Self>, GsiError> {
         if pem.len() > MAX_PEM_BYTES {
-            return Err(CertificateError::TooLong(pem.len()));
+            return Err(CertificateError::TooLong(pem.len()).into());
         }
         let mut found = Vec::new();
         let sections = pem::parse_many(pem).map_err(|error| CertificateError::Pem(error.to_string()))?;
@@ -345,6 +360,14 @@ impl Certificate {
     /// The signature.
     pub fn signature(&self) -> &[u8] {
         self.slice(&self.0.signature)
+    }
+    /// Checks that `issuer` signed it; says nothing about the issuer's right to.
+    ///
+    /// # Errors
+    /// When the signature is wrong, weak or of a kind not supported.
+    pub fn verify_signature(&self, issuer: &Certificate) -> Result<(), SignatureError> {
+        let key = issuer.public_key_info();
+        signature::verify(key, self.signature_algorithm(), self.to_be_signed(), self.signature())
     }
     /// All extensions, in file order.
     pub fn extensions(&self) -> impl Iterator<Item = Extension<'_>> {
@@ -486,14 +509,15 @@ impl ProxyCertInfo {
     }
 }
 
-/// Contents of the outer AlgorithmIdentifier, which the parser does not keep.
-fn signature_algorithm(certificate: &[u8]) -> Result<&[u8], DerError> {
-    let mut fields = Reader::new(certificate).nested(der::SEQUENCE)?;
+/// Contents of the AlgorithmIdentifier beside the signature, of a certificate or list; the parser does not keep it.
+pub(crate) fn signature_algorithm(signed: &[u8]) -> Result<&[u8], DerError> {
+    let mut fields = Reader::new(signed).nested(der::SEQUENCE)?;
     fields.content(der::SEQUENCE)?;
     fields.content(der::SEQUENCE)
 }
 
-fn fingerprint(der: &[u8]) -> Fingerprint {
+/// SHA-256.
+pub(crate) fn fingerprint(der: &[u8]) -> Fingerprint {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
     digest.as_ref().try_into().unwrap_or_default()
 }
@@ -509,7 +533,7 @@ fn timestamp(time: ASN1Time) -> Result<Timestamp, CertificateError> {
 }
 
 /// Where `inner`, a slice of `outer`, lies in it.
-fn range_in(outer: &[u8], inner: &[u8]) -> Range<usize> {
+pub(crate) fn range_in(outer: &[u8], inner: &[u8]) -> Range<usize> {
     let start = (inner.as_ptr() as usize).saturating_sub(outer.as_ptr() as usize);
     start..start + inner.len()
 }

@@ -6,6 +6,7 @@
 use crate::certificate::CertificateError;
 use crate::key::KeyError;
 use crate::name::NameError;
+use crate::trust::TrustError;
 
 /// A failure of the security layer. Variants carry the path, name or peer concerned.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,33 @@ pub enum GsiError {
     /// A private key is unusable.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A connection failed.
+    #[error(transparent)]
+    Connection(#[from] crate::connection::ConnectionError),
+    /// A credential or its file is unusable.
+    #[error(transparent)]
+    Credential(#[from] crate::credential::CredentialError),
+    /// A delegation failed.
+    #[error(transparent)]
+    Delegation(#[from] crate::delegation::DelegationError),
+    /// A proxy cannot be issued.
+    #[error(transparent)]
+    Proxy(#[from] crate::proxy::ProxyError),
+    /// A certificate request is refused.
+    #[error(transparent)]
+    Request(#[from] crate::request::RequestError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
+    /// The certification authority cannot do that.
+    #[error(transparent)]
+    Authority(#[from] crate::authority::AuthorityError),
+    /// A certificate chain is refused.
+    #[error(transparent)]
+    Chain(#[from] crate::chain::ChainError),
+    /// There is no usable trust directory.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// Placeholder until each module adds its own variants.
     #[error("{0}")]
     Other(String),

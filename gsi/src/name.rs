@@ -1,5 +1,6 @@
 //! Distinguished names (gsi.md §7): DER, the one-line rendering, comparing, hashing.
 
+use crate::GsiError;
 use crate::attribute;
 use crate::der::{self, Reader};
 use md5::{Digest as _, Md5};
@@ -102,7 +103,11 @@ impl std::fmt::Display for Subject {
 
 impl Name {
     /// From the DER SEQUENCE of a Name.
-    pub fn from_der(der: &[u8]) -> Result<Self, NameError> {
+    pub fn from_der(der: &[u8]) -> Result<Self, GsiError> {
+        Ok(Self::decode(der)?)
+    }
+
+    fn decode(der: &[u8]) -> Result<Self, NameError> {
         if der.len() > MAX_NAME_BYTES {
             return Err(NameError::TooLong(der.len()));
         }
@@ -130,7 +135,11 @@ impl Name {
 
     /// Parses a one-line name into DER (§7.2 last item). Beyond what stock programs read, the escapes of the rendering
     /// (`\/`, `\+`, `\xHH`) and multi-valued RDNs are understood, so that every rendering can be read back.
-    pub fn parse_one_line(text: &str) -> Result<Self, NameError> {
+    pub fn parse_one_line(text: &str) -> Result<Self, GsiError> {
+        Ok(Self::encode(text)?)
+    }
+
+    fn encode(text: &str) -> Result<Self, NameError> {
         if text.len() > MAX_NAME_BYTES {
             return Err(NameError::TooLong(text.len()));
         }
@@ -527,7 +536,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_one_line_name_is_said() {
-        let failure = |text: &str| Name::parse_one_line(text).unwrap_err();
+        let failure = |text: &str| Name::encode(text).unwrap_err();
         assert!(matches!(failure("O=Grid"), NameError::NoSlash(_)));
         assert!(
             matches!(failure("/O=Grid/ORGUNIT=x"), NameError::UnknownType { kind, .. } if kind == "ORGUNIT")
