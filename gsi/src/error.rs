@@ -45,6 +45,12 @@ pub enum GsiError {
     /// A certificate chain is refused.
     #[error(transparent)]
     Chain(#[from] crate::chain::ChainError),
+    /// A grid-mapfile cannot be read or written.
+    #[error(transparent)]
+    Gridmap(#[from] crate::gridmap::GridmapError),
+    /// The peer is not who it should be.
+    #[error(transparent)]
+    Authorization(#[from] crate::authorization::AuthorizationError),
     /// There is no usable trust directory.
     #[error(transparent)]
     Trust(#[from] TrustError),

@@ -18,6 +18,8 @@ pub mod gridmap;
 pub mod key;
 pub mod name;
 pub mod proxy;
+pub mod request;
+pub mod signature;
 pub mod signing_policy;
 pub mod tls;
 pub mod trust;

@@ -51,8 +51,12 @@ pub fn verify(
         known.public_key_alg_id().as_ref() == key_algorithm && known.signature_alg_id().as_ref() == algorithm
     };
     let known = PROVIDER.signature_verification_algorithms.all.iter().find(fits);
-    let unsupported = || SignatureError::Unsupported(x509_parser::asn1_rs::Oid::new(oid.into()).to_id_string());
-    known.ok_or_else(unsupported)?.verify_signature(key, message, signature).map_err(|_| SignatureError::Wrong)
+    let unsupported =
+        || SignatureError::Unsupported(x509_parser::asn1_rs::Oid::new(oid.into()).to_id_string());
+    known
+        .ok_or_else(unsupported)?
+        .verify_signature(key, message, signature)
+        .map_err(|_| SignatureError::Wrong)
 }
 
 /// The content of the AlgorithmIdentifier and the key bits of a SubjectPublicKeyInfo.
