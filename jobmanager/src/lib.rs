@@ -3,6 +3,7 @@
 pub mod config;
 pub mod job;
 pub mod launch;
+pub mod machine;
 pub mod octets;
 pub mod reaper;
 pub mod scheduler;
