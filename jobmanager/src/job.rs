@@ -87,6 +87,8 @@ pub struct JobSpec {
     pub expiration: u32,
     /// GASS cache directory.
     pub gass_cache: Octets,
+    /// Goes to a file whose path the job gets as GLOBUS_REMOTE_IO_URL.
+    pub remote_io_url: Option<String>,
     /// Only check, run nothing.
     pub dry_run: bool,
 }
@@ -353,6 +355,7 @@ pub(crate) mod tests {
                 two_phase: None,
                 expiration: 14400,
                 gass_cache: "/home/alice/.globus/.gass_cache".into(),
+                remote_io_url: None,
                 dry_run: false,
             },
             phase: Phase::Submitting,

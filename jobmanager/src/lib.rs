@@ -6,6 +6,7 @@ pub mod launch;
 pub mod machine;
 pub mod octets;
 pub mod reaper;
+pub mod request;
 pub mod scheduler;
 pub mod store;
 
