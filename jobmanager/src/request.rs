@@ -9,10 +9,8 @@ use crate::{
     octets::Octets,
 };
 use gram::GramError;
-use rsl::{Operator, Relation, Spec, Value, attribute, evaluate::Symbols};
+use rsl::{Relation, Spec, attribute, evaluate::Symbols};
 use std::path::{Path, PathBuf};
-
-mod value;
 
 #[cfg(test)]
 mod tests;
@@ -97,14 +95,17 @@ pub fn read(text: &[u8], around: &Surroundings) -> Result<Request, Failure> {
     let canonical = Octets::from(rsl::print::print(&spec).unwrap_or_default());
     let spec = rsl::evaluate::evaluate(&spec, &symbols(around))
         .map_err(|error| Failure::new(GramError::RSL_EVALUATION_FAILED, error.message))?;
-    let relations = relations(&spec)?;
-    let restart = first(&relations, "restart");
-    let kind = if restart.is_some() { attribute::Request::Restart } else { attribute::Request::Submit };
-    attribute::check(&spec, kind, &around.scheduler)
-        .map_err(|violation| Failure::new(GramError(violation.code), violation.message))?;
-    match restart {
-        Some(relation) => Ok(Request::Restart { key: restart_key(relation)? }),
-        None => Ok(Request::Submit { spec: Box::new(job(&relations, around)?), canonical }),
+    if let Some(restart) = spec.first("restart") {
+        attribute::check(&spec, attribute::Request::Restart, &around.scheduler)?;
+        return Ok(Request::Restart { key: restart_key(restart)? });
+    }
+    attribute::check(&spec, attribute::Request::Submit, &around.scheduler)?;
+    Ok(Request::Submit { spec: Box::new(job(&spec, around)?), canonical })
+}
+
+impl From<attribute::Violation> for Failure {
+    fn from(violation: attribute::Violation) -> Self {
+        Failure::new(GramError(violation.code), violation.message)
     }
 }
 
@@ -134,308 +135,285 @@ fn symbols(around: &Surroundings) -> Symbols {
     symbols
 }
 
-/// The relations of a job request; anything else than one `&` of relations is error 48.
-fn relations(spec: &Spec) -> Result<Vec<&Relation>, Failure> {
-    let bad = |message: &str| Failure::new(GramError::BAD_RSL, message);
-    let Spec::Boolean(Operator::And, operands) = spec else {
-        return Err(bad("a job request is one conjunction: &(attribute = value)…"));
-    };
-    operands
-        .iter()
-        .map(|operand| match operand {
-            Spec::Relation(relation) => Ok(relation),
-            Spec::Boolean(..) => Err(bad("a job request has no nested &, | or +")),
-        })
-        .collect()
-}
-
-/// The first relation of a name, which is what stdio, two_phase and restart look at (rsl.md §9, duplicates).
-fn first<'a>(relations: &[&'a Relation], name: &str) -> Option<&'a Relation> {
-    relations.iter().find(|relation| relation.name == name.as_bytes()).copied()
-}
-
-/// The last relation of a name, which is what the scheduler sees.
-fn last<'a>(relations: &[&'a Relation], name: &str) -> Option<&'a Relation> {
-    relations.iter().rev().find(|relation| relation.name == name.as_bytes()).copied()
-}
-
 fn restart_key(relation: &Relation) -> Result<JobKey, Failure> {
-    let text = value::text(relation, GramError::RSL_RESTART)?;
+    let text = text(relation)?;
     let contact: gram::JobContact = text.parse().map_err(|error| {
-        Failure::new(GramError::RSL_RESTART, format!("restart: {text:?} is not a job contact: {error}"))
+        Failure::new(GramError::RSL_RESTART, format!("restart: `{text}` is not a job contact: {error}"))
     })?;
     Ok(JobKey { high: contact.high, low: contact.low })
 }
 
-fn job(relations: &[&Relation], around: &Surroundings) -> Result<JobSpec, Failure> {
-    not_yet(relations)?;
-    username(relations, around)?;
-    ignored(relations)?;
-    let directory = match last(relations, "directory") {
-        Some(relation) => directory(relation, &around.home)?,
-        None => around.home.clone(),
-    };
+/// Of several relations of one name the scheduler sees the last, while stdio, two_phase and their like look at the first
+/// (rsl.md §9, duplicates).
+fn job(spec: &Spec, around: &Surroundings) -> Result<JobSpec, Failure> {
+    not_yet(spec)?;
+    username(spec, around)?;
+    ignored(spec)?;
+    let directory = directory(spec, &around.home)?;
     Ok(JobSpec {
-        executable: executable(relations, &directory)?,
-        arguments: match last(relations, "arguments") {
-            Some(relation) => value::literals(relation, GramError::RSL_ARGUMENTS)?,
-            None => Vec::new(),
-        },
-        environment: match last(relations, "environment") {
-            Some(relation) => environment(relation)?,
-            None => Vec::new(),
-        },
-        library_path: match last(relations, "librarypath") {
-            Some(relation) => value::literals(relation, GramError::RSL_SCHEDULER_SPECIFIC)?,
+        executable: executable(spec, &directory)?,
+        arguments: octets(spec.last("arguments").map(attribute::list).transpose()?.unwrap_or_default()),
+        environment: environment(spec)?,
+        library_path: match spec.last("librarypath") {
+            Some(relation) => octets(attribute::list(relation)?),
             None => vec![Octets::from(around.globus_location.join("lib"))],
         },
-        stdin: stdin(relations, &directory)?,
-        stdout: output(relations, &STDOUT, &directory)?,
-        stderr: output(relations, &STDERR, &directory)?,
+        stdin: stdin(spec, &directory)?,
+        stdout: output(spec.first("stdout"), GramError::OPENING_STDOUT, &directory)?,
+        stderr: output(spec.first("stderr"), GramError::OPENING_STDERR, &directory)?,
         directory: directory.into(),
-        count: count(relations)?,
-        job_type: job_type(relations)?,
-        max_wall_time: max_wall_time(relations)?,
-        two_phase: two_phase(relations)?,
-        expiration: first(relations, "expiration")
-            .and_then(|relation| value::text(relation, GramError::SUCCESS).ok())
-            .and_then(|text| text.parse().ok())
+        count: count(spec)?,
+        job_type: job_type(spec),
+        max_wall_time: max_wall_time(spec)?,
+        two_phase: two_phase(spec)?,
+        expiration: spec
+            .first("expiration")
+            .and_then(|relation| attribute::integer(relation).ok())
+            .and_then(|seconds| u32::try_from(seconds).ok())
             .unwrap_or(EXPIRATION_DEFAULT),
-        gass_cache: match first(relations, "gasscache") {
-            Some(relation) => {
-                around.home.join(value::path(relation, GramError::RSL_GASS_CACHE)?.as_path()).into()
-            }
-            None => around.home.join(".globus/.gass_cache").into(),
-        },
-        remote_io_url: match first(relations, "remoteiourl") {
-            Some(relation) => Some(value::text(relation, GramError::RSL_REMOTE_IO_URL)?),
-            None => None,
-        },
-        dry_run: match last(relations, "dryrun") {
-            Some(relation) => value::text(relation, GramError::RSL_DRYRUN)? == "yes",
-            None => false,
-        },
+        gass_cache: gass_cache(spec, &around.home)?,
+        remote_io_url: spec.first("remoteiourl").map(text).transpose()?,
+        dry_run: spec.last("dryrun").map(attribute::flag).transpose()?.unwrap_or(false),
     })
 }
 
+fn octets(texts: Vec<&[u8]>) -> Vec<Octets> {
+    texts.into_iter().map(|text| Octets::from(text.to_vec())).collect()
+}
+
+/// One text that must be readable as such: a name, a URL.
+fn text(relation: &Relation) -> Result<String, Failure> {
+    Ok(String::from_utf8_lossy(attribute::text(relation)?).into_owned())
+}
+
+/// Says of an attribute what it is and what would be right.
+fn wrong(code: GramError, name: &str, value: &Octets, right: &str) -> Failure {
+    Failure::new(code, format!("attribute `{name}` is `{}`, but must be {right}", value.lossy()))
+}
+
 /// Attributes this job manager knows but does not serve yet: malformed ones get their own number, the rest 36.
-fn not_yet(relations: &[&Relation]) -> Result<(), Failure> {
-    for relation in relations {
-        match relation.name.as_slice() {
-            b"filestagein" => value::pairs(relation, GramError::RSL_FILE_STAGE_IN).map(drop)?,
-            b"filestageinshared" => value::pairs(relation, GramError::RSL_FILE_STAGE_IN_SHARED).map(drop)?,
-            b"filestageout" => value::pairs(relation, GramError::RSL_FILE_STAGE_OUT).map(drop)?,
-            b"filecleanup" => value::literals(relation, GramError::RSL_FILE_CLEANUP).map(drop)?,
-            b"scratchdir" => value::path(relation, GramError::RSL_SCRATCH).map(drop)?,
+fn not_yet(spec: &Spec) -> Result<(), Failure> {
+    for relation in spec.relations() {
+        let name = match relation.name.as_slice() {
+            b"filestagein" => attribute::pairs(relation).map(|_| "file_stage_in"),
+            b"filestageinshared" => attribute::pairs(relation).map(|_| "file_stage_in_shared"),
+            b"filestageout" => attribute::pairs(relation).map(|_| "file_stage_out"),
+            b"filecleanup" => attribute::list(relation).map(|_| "file_clean_up"),
+            b"scratchdir" => attribute::text(relation).map(|_| "scratch_dir"),
             _ => continue,
-        }
+        }?;
         return Err(Failure::new(
             GramError::UNSUPPORTED_PARAMETER,
-            format!("the RSL attribute \"{}\" is not supported by this service yet", value::name(relation)),
+            format!("attribute `{name}` is not supported by this job manager yet; remove it"),
         ));
     }
     Ok(())
 }
 
-fn username(relations: &[&Relation], around: &Surroundings) -> Result<(), Failure> {
-    let Some(relation) = first(relations, "username") else { return Ok(()) };
-    let name = value::text(relation, GramError::RSL_USER_NAME)?;
+fn username(spec: &Spec, around: &Surroundings) -> Result<(), Failure> {
+    let Some(relation) = spec.first("username") else { return Ok(()) };
+    let name = text(relation)?;
     if name == around.logname {
         return Ok(());
     }
     Err(Failure::new(
         GramError::INVALID_USER_NAME,
-        format!("username: the job would run as {}, not as {name}", around.logname),
+        format!("attribute `username` is `{name}`, but the job would run as `{}`", around.logname),
     ))
 }
 
 /// Attributes without an effect here whose values are checked all the same.
-fn ignored(relations: &[&Relation]) -> Result<(), Failure> {
-    if let Some(relation) = first(relations, "proxytimeout") {
-        let text = value::text(relation, GramError::RSL_PROXY_TIMEOUT)?;
-        if text.parse::<i64>().is_err() {
-            return Err(value::wrong(relation, GramError::RSL_PROXY_TIMEOUT, "a number of seconds"));
-        }
+fn ignored(spec: &Spec) -> Result<(), Failure> {
+    if let Some(relation) = spec.first("proxytimeout") {
+        attribute::integer(relation)?;
     }
-    if let Some(relation) = first(relations, "loglevel") {
+    if let Some(relation) = spec.first("loglevel") {
         const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
-        let text = value::text(relation, GramError::INVALID_ATTR)?;
-        if !text.split('|').all(|level| LEVELS.contains(&level)) {
-            let right = "levels out of TRACE DEBUG INFO WARN ERROR FATAL, joined by |";
-            return Err(value::wrong(relation, GramError::INVALID_ATTR, right));
+        let value = text(relation)?;
+        if !value.split('|').all(|level| LEVELS.contains(&level)) {
+            let right = "levels out of TRACE, DEBUG, INFO, WARN, ERROR and FATAL, joined by |";
+            return Err(wrong(GramError::INVALID_ATTR, "loglevel", &value.as_str().into(), right));
         }
     }
     Ok(())
 }
 
-fn directory(relation: &Relation, home: &Path) -> Result<PathBuf, Failure> {
-    let path = value::literal(relation, GramError::RSL_DIRECTORY)?;
+fn directory(spec: &Spec, home: &Path) -> Result<PathBuf, Failure> {
+    let Some(relation) = spec.last("directory") else { return Ok(home.to_owned()) };
+    let path = Octets::from(attribute::text(relation)?.to_vec());
     if path.as_bytes().is_empty() {
-        return Err(value::wrong(relation, GramError::BAD_DIRECTORY, "a directory"));
+        return Err(wrong(GramError::BAD_DIRECTORY, "directory", &path, "the path of a directory"));
     }
     Ok(home.join(path.as_path()))
 }
 
-fn executable(relations: &[&Relation], directory: &Path) -> Result<Input, Failure> {
-    let Some(relation) = last(relations, "executable") else {
-        return Err(Failure::new(GramError::UNDEFINED_EXE, "the RSL names no executable"));
-    };
-    let path = value::path(relation, GramError::RSL_EXECUTABLE)?;
-    input(relation, &path, directory, GramError::EXECUTABLE_NOT_FOUND, GramError::STAGING_EXECUTABLE)
+fn gass_cache(spec: &Spec, home: &Path) -> Result<Octets, Failure> {
+    let Some(relation) = spec.first("gasscache") else { return Ok(home.join(".globus/.gass_cache").into()) };
+    let path = Octets::from(attribute::text(relation)?.to_vec());
+    if path.as_bytes().is_empty() {
+        return Err(wrong(GramError::RSL_GASS_CACHE, "gass_cache", &path, "the path of a directory"));
+    }
+    Ok(home.join(path.as_path()).into())
 }
 
-fn stdin(relations: &[&Relation], directory: &Path) -> Result<Input, Failure> {
-    let Some(relation) = first(relations, "stdin") else {
-        return Ok(Input::File("/dev/null".into()));
+fn executable(spec: &Spec, directory: &Path) -> Result<Input, Failure> {
+    let Some(relation) = spec.last("executable") else {
+        return Err(Failure::new(GramError::UNDEFINED_EXE, "attribute `executable` is missing"));
     };
-    let path = value::literal(relation, GramError::RSL_STDIN)?;
+    let path = Octets::from(attribute::text(relation)?.to_vec());
+    if path.as_bytes().is_empty() {
+        return Err(wrong(GramError::RSL_EXECUTABLE, "executable", &path, "the path or URL of a program"));
+    }
+    input("executable", &path, directory, GramError::EXECUTABLE_NOT_FOUND, GramError::STAGING_EXECUTABLE)
+}
+
+fn stdin(spec: &Spec, directory: &Path) -> Result<Input, Failure> {
+    let path = match spec.first("stdin") {
+        Some(relation) => Octets::from(attribute::text(relation)?.to_vec()),
+        None => Octets::default(),
+    };
     if path.as_bytes().is_empty() {
         return Ok(Input::File("/dev/null".into()));
     }
-    input(relation, &path, directory, GramError::STDIN_NOT_FOUND, GramError::STAGING_STDIN)
+    input("stdin", &path, directory, GramError::STDIN_NOT_FOUND, GramError::STAGING_STDIN)
 }
 
 /// A path below the directory, or an http(s) URL. A file: URL is no file name here, as in stock: error `missing`.
 fn input(
-    relation: &Relation,
+    name: &str,
     value: &Octets,
     directory: &Path,
     missing: GramError,
     unfetchable: GramError,
 ) -> Result<Input, Failure> {
-    match value::scheme(value) {
+    match scheme(value) {
         None => Ok(Input::File(directory.join(value.as_path()).into())),
-        Some("file") => Err(value::wrong(relation, missing, "a plain path or an https URL")),
-        Some("https" | "http") => {
-            let url = value.lossy().into_owned();
-            value::check_url(relation, &url, unfetchable)?;
-            Ok(Input::Url(url))
+        Some("file") => Err(wrong(missing, name, value, "a path without file:, or an https URL")),
+        Some("https" | "http") => Ok(Input::Url(transferable(name, value, unfetchable)?)),
+        Some(_) => Err(wrong(unfetchable, name, value, "a path or an https or http URL")),
+    }
+}
+
+/// The forms of rsl.md §9. A single file or cache entry is written by the job itself.
+fn output(relation: Option<&Relation>, unwritable: GramError, directory: &Path) -> Result<Output, Failure> {
+    let Some(relation) = relation else { return Ok(Output::File("/dev/null".into())) };
+    let name = String::from_utf8_lossy(&relation.name);
+    let mut destinations = attribute::destinations(relation)?
+        .into_iter()
+        .map(|place| destination(&name, place, unwritable, directory))
+        .collect::<Result<Vec<_>, _>>()?;
+    // A list of one in parentheses is a list all the same: copied when the job has ended.
+    let alone = matches!(relation.values.first(), Some(rsl::Value::Literal(_)));
+    Ok(match destinations.pop() {
+        Some(Destination::File(path)) if alone => Output::File(path),
+        Some(Destination::Cache(entry)) if alone => Output::Cache(entry),
+        last => {
+            destinations.extend(last);
+            Output::Deliver(destinations)
         }
-        Some(_) => Err(value::wrong(relation, unfetchable, "a path or an https or http URL")),
-    }
+    })
 }
 
-/// The two output attributes, and what their mistakes are called.
-struct Stream {
-    name: &'static str,
-    malformed: GramError,
-    unwritable: GramError,
-}
-const STDOUT: Stream =
-    Stream { name: "stdout", malformed: GramError::RSL_STDOUT, unwritable: GramError::OPENING_STDOUT };
-const STDERR: Stream =
-    Stream { name: "stderr", malformed: GramError::RSL_STDERR, unwritable: GramError::OPENING_STDERR };
-
-/// The forms of rsl.md §9.
-fn output(relations: &[&Relation], stream: &Stream, directory: &Path) -> Result<Output, Failure> {
-    let Some(relation) = first(relations, stream.name) else {
-        return Ok(Output::File("/dev/null".into()));
-    };
-    if let Some(destination) = destination(relation, &relation.values, stream, directory)? {
-        return Ok(match destination {
-            Destination::File(path) => Output::File(path),
-            Destination::Cache(entry) => Output::Cache(entry),
-            Destination::Url(url) => Output::Deliver(vec![Destination::Url(url)]),
-        });
-    }
-    relation
-        .values
-        .iter()
-        .map(|value| match value {
-            Value::Sequence(parts) => destination(relation, parts, stream, directory)?
-                .ok_or_else(|| wrong_output(relation, stream)),
-            _ => Err(wrong_output(relation, stream)),
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map(Output::Deliver)
-}
-
-fn wrong_output(relation: &Relation, stream: &Stream) -> Failure {
-    let right = "a path, a URL, an x-gass-cache URL with a tag, or several of these, each in parentheses";
-    value::wrong(relation, stream.malformed, right)
-}
-
-/// One destination: `path`, `URL` or `x-gass-cache-URL tag`. None: something else.
 fn destination(
-    relation: &Relation,
-    parts: &[Value],
-    stream: &Stream,
+    name: &str,
+    place: attribute::Destination<'_>,
+    unwritable: GramError,
     directory: &Path,
-) -> Result<Option<Destination>, Failure> {
-    let (place, tag) = match parts {
-        [Value::Literal(place)] => (Octets::from(place.clone()), None),
-        [Value::Literal(place), Value::Literal(tag)] => {
-            (Octets::from(place.clone()), Some(String::from_utf8_lossy(tag).into_owned()))
-        }
-        _ => return Ok(None),
-    };
-    let url = || place.lossy().into_owned();
-    match (value::scheme(&place), tag) {
-        (Some("x-gass-cache"), tag) => Ok(Some(Destination::Cache(CacheEntry { url: url(), tag }))),
-        (_, Some(_)) => Ok(None),
-        (None, None) if place.as_bytes().is_empty() => Ok(None),
-        (None, None) => Ok(Some(Destination::File(directory.join(place.as_path()).into()))),
-        (Some("https" | "http" | "file"), None) => {
-            value::check_url(relation, &url(), stream.unwritable)?;
-            Ok(Some(Destination::Url(url())))
-        }
-        (Some(_), None) => {
-            Err(value::wrong(relation, stream.unwritable, "a path or an https, http or file URL"))
-        }
+) -> Result<Destination, Failure> {
+    let target = Octets::from(place.target.to_vec());
+    match scheme(&target) {
+        Some("x-gass-cache") => Ok(Destination::Cache(CacheEntry {
+            url: target.lossy().into_owned(),
+            tag: place.tag.map(|tag| String::from_utf8_lossy(tag).into_owned()),
+        })),
+        None if target.as_bytes().is_empty() => Err(wrong(unwritable, name, &target, "a path or a URL")),
+        None => Ok(Destination::File(directory.join(target.as_path()).into())),
+        Some("https" | "http" | "file") => Ok(Destination::Url(transferable(name, &target, unwritable)?)),
+        Some(_) => Err(wrong(unwritable, name, &target, "a path or an https, http or file URL")),
     }
 }
 
-fn environment(relation: &Relation) -> Result<Vec<(Octets, Octets)>, Failure> {
-    let pairs = value::pairs(relation, GramError::RSL_ENVIRONMENT)?;
-    let nameless = |(name, _): &(Octets, Octets)| name.as_bytes().is_empty() || name.as_bytes().contains(&b'=');
-    if pairs.iter().any(nameless) {
-        return Err(value::wrong(relation, GramError::RSL_ENVIRONMENT, "pairs of a name without = and a value"));
-    }
-    Ok(pairs)
+/// The scheme when the value is a URL: letters, digits, `+`, `-`, `.` before `://`; `file:` needs no slashes. None: a path.
+fn scheme(value: &Octets) -> Option<&str> {
+    let bytes = value.as_bytes();
+    let colon = bytes.iter().position(|byte| *byte == b':')?;
+    let (scheme, rest) = bytes.split_at_checked(colon)?;
+    let scheme = std::str::from_utf8(scheme).ok()?;
+    let starts_well = scheme.starts_with(|first: char| first.is_ascii_alphabetic());
+    let goes_on_well = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let is_url = rest.starts_with(b"://") || scheme == "file";
+    (starts_well && goes_on_well && is_url).then_some(scheme)
 }
 
-fn count(relations: &[&Relation]) -> Result<u32, Failure> {
-    let Some(relation) = last(relations, "count") else { return Ok(1) };
-    let text = value::text(relation, GramError::RSL_COUNT)?;
-    match text.parse::<i64>() {
-        Err(_) => Err(value::wrong(relation, GramError::INVALID_COUNT, "a whole number")),
-        Ok(count) => u32::try_from(count).ok().filter(|count| *count > 0).ok_or_else(|| {
-            value::wrong(relation, GramError::SUBMIT_UNKNOWN, "the number of processes, at least 1")
-        }),
+/// A URL that the transfer client will understand.
+fn transferable(name: &str, value: &Octets, code: GramError) -> Result<String, Failure> {
+    let url = value.lossy().into_owned();
+    match url.parse::<gass::Url>() {
+        Ok(_) => Ok(url),
+        Err(error) => Err(Failure::new(code, format!("attribute `{name}`: {error}"))),
     }
 }
 
-fn job_type(relations: &[&Relation]) -> Result<JobType, Failure> {
-    let Some(relation) = last(relations, "jobtype") else { return Ok(JobType::Multiple) };
-    match value::text(relation, GramError::RSL_JOBTYPE)?.as_str() {
-        "single" => Ok(JobType::Single),
-        "multiple" => Ok(JobType::Multiple),
-        "mpi" => Ok(JobType::Mpi),
-        "condor" => Ok(JobType::Condor),
-        _ => Err(value::wrong(relation, GramError::INVALID_JOBTYPE, "single, multiple, mpi or condor")),
+fn environment(spec: &Spec) -> Result<Vec<(Octets, Octets)>, Failure> {
+    let Some(relation) = spec.last("environment") else { return Ok(Vec::new()) };
+    attribute::pairs(relation)?
+        .into_iter()
+        .map(|(name, value)| {
+            let name = Octets::from(name.to_vec());
+            if name.as_bytes().is_empty() || name.as_bytes().contains(&b'=') {
+                let right = "pairs whose names are not empty and have no =";
+                return Err(wrong(GramError::RSL_ENVIRONMENT, "environment", &name, right));
+            }
+            Ok((name, value.to_vec().into()))
+        })
+        .collect()
+}
+
+fn count(spec: &Spec) -> Result<u32, Failure> {
+    let Some(relation) = spec.last("count") else { return Ok(1) };
+    let count = attribute::integer(relation)?;
+    u32::try_from(count).ok().filter(|count| *count > 0).ok_or_else(|| {
+        let shown = Octets::from(count.to_string().as_str());
+        wrong(GramError::SUBMIT_UNKNOWN, "count", &shown, "the number of processes, at least 1")
+    })
+}
+
+/// The words are checked already.
+fn job_type(spec: &Spec) -> JobType {
+    match spec.last("jobtype").map(attribute::text) {
+        Some(Ok(b"single")) => JobType::Single,
+        Some(Ok(b"mpi")) => JobType::Mpi,
+        Some(Ok(b"condor")) => JobType::Condor,
+        _ => JobType::Multiple,
     }
 }
 
 /// Minutes; 0 leaves the limit to the scheduler, as leaving the attribute out does.
-fn max_wall_time(relations: &[&Relation]) -> Result<Option<u32>, Failure> {
-    let Some(relation) = last(relations, "maxwalltime") else { return Ok(None) };
-    let text = value::text(relation, GramError::RSL_MAX_WALL_TIME)?;
-    let minutes: u32 = text
-        .parse()
-        .map_err(|_| value::wrong(relation, GramError::INVALID_MAX_WALL_TIME, "a number of minutes"))?;
-    Ok(Some(minutes).filter(|minutes| *minutes > 0))
+fn max_wall_time(spec: &Spec) -> Result<Option<u32>, Failure> {
+    let Some(relation) = spec.last("maxwalltime") else { return Ok(None) };
+    let minutes = attribute::integer(relation)?;
+    match u32::try_from(minutes) {
+        Ok(0) => Ok(None),
+        Ok(minutes) => Ok(Some(minutes)),
+        Err(_) => {
+            let shown = Octets::from(minutes.to_string().as_str());
+            Err(wrong(GramError::INVALID_MAX_WALL_TIME, "max_wall_time", &shown, "a number of minutes"))
+        }
+    }
 }
 
-fn two_phase(relations: &[&Relation]) -> Result<Option<u32>, Failure> {
-    let Some(relation) = first(relations, "twophase") else { return Ok(None) };
-    let code = GramError::RSL_TWO_PHASE_COMMIT;
-    match value::text(relation, code)?.as_str() {
+fn two_phase(spec: &Spec) -> Result<Option<u32>, Failure> {
+    let Some(relation) = spec.first("twophase") else { return Ok(None) };
+    match text(relation)?.as_str() {
         "yes" => Ok(Some(TWO_PHASE_DEFAULT)),
         "no" => Ok(None),
-        text => match text.parse() {
+        other => match other.parse() {
             Ok(0) => Ok(None),
             Ok(seconds) => Ok(Some(seconds)),
-            Err(_) => Err(value::wrong(relation, code, "a number of seconds, yes or no")),
+            Err(_) => {
+                let right = "a number of seconds, yes or no";
+                Err(wrong(GramError::RSL_TWO_PHASE_COMMIT, "two_phase", &other.into(), right))
+            }
         },
     }
 }
