@@ -14,7 +14,7 @@ use crate::{
     job::{Failure, Input, Job, Notice, Output, Phase, Verdict},
     scheduler::{Outcome, SchedulerId},
 };
-use gram::{GramError, JobState, Signal};
+use gram::{GramError, JobState, Signal, StateMask, wire::Query};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ const MAX_WAIT: u32 = 100_000_000;
 pub enum Event {
     /// The job exists; the first event of every job.
     Accepted,
-    /// A client's query on the job contact.
+    /// A client's query on the job contact (`renew` is over when it comes here).
     Query(Query),
     /// Executable and stdin are there, or not.
     Fetched(Result<(), Failure>),
@@ -67,29 +67,6 @@ pub enum Event {
     Deadline,
     /// The job manager has just started and found this job in its store.
     Resumed,
-}
-
-/// A query on the job contact (gram.md §7).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Query {
-    /// `status`
-    Status,
-    /// `cancel`
-    Cancel,
-    /// `register mask url`
-    Register {
-        /** states wanted */
-        mask: u32,
-        /** contact */
-        url: String,
-    },
-    /// `unregister url`
-    Unregister {
-        /** contact */
-        url: String,
-    },
-    /// `signal n arg`
-    Signal(Signal),
 }
 
 /// What is to be done, in this order.
@@ -267,13 +244,10 @@ impl Turn {
 
     /// Queued, running or stopped, says the scheduler. A job never goes back to PENDING (gram.md §11).
     fn scheduler_state(&mut self, state: JobState) {
-        if !matches!(self.job.phase, Phase::Submitting | Phase::Submitted) || self.job.state == state {
-            return;
+        let has_it = matches!(self.job.phase, Phase::Submitting | Phase::Submitted);
+        if has_it && self.job.state.scheduler_may_change_to(state) {
+            self.report(state);
         }
-        if state == JobState::Pending && matches!(self.job.state, JobState::Active | JobState::Suspended) {
-            return;
-        }
-        self.report(state);
     }
 
     fn ended(&mut self, outcome: Outcome) {
@@ -457,7 +431,7 @@ impl Turn {
             return self.refuse(GramError::JOB_CONTACT_NOT_FOUND);
         }
         match query {
-            Query::Status => self.answer(),
+            Query::Status | Query::Renew => self.answer(),
             Query::Cancel => self.cancel(),
             Query::Register { mask, url } => self.register(mask, url),
             Query::Unregister { url } => self.unregister(&url),
@@ -503,11 +477,11 @@ impl Turn {
         }
     }
 
-    fn register(&mut self, mask: u32, url: String) {
+    fn register(&mut self, mask: StateMask, url: String) {
         if self.job.contacts.len() >= MAX_CONTACTS || url.len() > MAX_CONTACT_LENGTH {
             return self.refuse(GramError::INSERTING_CLIENT_CONTACT);
         }
-        self.job.contacts.push(crate::job::Registration { url, mask, owed: None });
+        self.job.contacts.push(crate::job::Registration { url, mask: mask.0, owed: None });
         self.changed = true;
         self.answer();
     }
@@ -659,7 +633,7 @@ impl Turn {
         self.changed = true;
         self.job.updates = self.job.updates.saturating_add(1);
         let notice = Notice { state, failure, number: self.job.updates };
-        let real = self.job.state as u32;
+        let real = self.job.state.value();
         for contact in &mut self.job.contacts {
             if contact.mask & real != 0 {
                 contact.owed = Some(notice.clone());

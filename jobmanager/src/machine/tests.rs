@@ -83,7 +83,7 @@ fn events() -> Vec<Event> {
         Event::Resumed,
         Event::Query(Query::Status),
         Event::Query(Query::Cancel),
-        Event::Query(Query::Register { mask: 4, url: "https://vm:3/".into() }),
+        Event::Query(Query::Register { mask: StateMask(4), url: "https://vm:3/".into() }),
         Event::Query(Query::Unregister { url: CONTACT.into() }),
         Event::Query(Query::Unregister { url: "https://vm:9/".into() }),
     ];
@@ -408,12 +408,12 @@ fn an_update_is_owed_until_it_is_confirmed() {
 fn contacts_are_bounded() {
     let mut life = Life::new(plain());
     for _ in 0..MAX_CONTACTS {
-        life.on(Event::Query(Query::Register { mask: 1, url: "https://vm:7/".into() }));
+        life.on(Event::Query(Query::Register { mask: StateMask(1), url: "https://vm:7/".into() }));
     }
     assert_eq!(life.job.contacts.len(), MAX_CONTACTS);
     let long = "x".repeat(MAX_CONTACT_LENGTH + 1);
     life.job.contacts.clear();
-    let actions = life.on(Event::Query(Query::Register { mask: 1, url: long }));
+    let actions = life.on(Event::Query(Query::Register { mask: StateMask(1), url: long }));
     assert_eq!(answer_of(&actions).refused, GramError::INSERTING_CLIENT_CONTACT);
 }
 
