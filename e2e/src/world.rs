@@ -1,19 +1,25 @@
 //! One site, one user, the user's commands; and the matrix of both makes of both.
 
 use crate::{
-    command::{Finished, Running},
+    command::{DEADLINE, Finished, Running, wait_for_end},
     our_site::OurSite,
     pki::{Identity, Pki, host_name},
     stock,
     stock_site::StockSite,
 };
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
     env,
     ffi::OsStr,
     fs,
-    os::unix::fs::symlink,
+    os::{
+        fd::OwnedFd,
+        unix::fs::{PermissionsExt, symlink},
+    },
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -49,6 +55,8 @@ const CLASSIC: &[&str] = &[
 pub struct Setup {
     /// Lines of the gridmap besides those for the two known users.
     pub gridmap_lines: Vec<String>,
+    /// Environment of the site's programs besides the usual.
+    pub site_environment: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -158,7 +166,6 @@ impl World {
 
     /// Makes a script that can be run in the user's folder; returns its absolute path.
     pub fn script(&self, name: &str, content: &str) -> String {
-        use std::os::unix::fs::PermissionsExt;
         let path = self.write(name, content);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
         path
@@ -170,6 +177,12 @@ impl World {
         fs::read_to_string(self.file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// Renames one of the user's files.
+    #[track_caller]
+    pub fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.file(from), self.file(to)).unwrap_or_else(|error| panic!("{from}: {error}"));
+    }
+
     /// Replaces the user's proxy by one of this person with these options of `grid-proxy-init`.
     #[track_caller]
     pub fn proxy_init(&self, identity: &Identity, options: &[&str]) {
@@ -178,6 +191,48 @@ impl World {
         command.arg("-out").arg(&self.proxy).args(options);
         let made = crate::command::run(command);
         assert_eq!(made.code, 0, "{made:#?}");
+    }
+
+    /// A proxy of this person that ended yesterday; `openssl` makes it, no tool for proxies would.
+    pub fn expired_proxy(&self, identity: &Identity, name: &str) {
+        let file = |name: &str| self.file(name).display().to_string();
+        let (certificate, key) =
+            (identity.certificate.display().to_string(), identity.key.display().to_string());
+        let extensions =
+            self.write("expired.ext", "1.3.6.1.5.5.7.1.14=critical,DER:300C300A06082B06010505071501\n");
+        let (request, leaf, leaf_key) = (file("expired.csr"), file("expired.pem"), file("expired.key"));
+        let openssl = |arguments: &[&str]| {
+            let mut command = Command::new("openssl");
+            command.args(arguments);
+            let made = crate::command::run(command);
+            assert_eq!(made.code, 0, "{made:#?}");
+        };
+        let subject = format!("{}/CN=12345", identity.subject);
+        openssl(&[
+            "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", &subject, "-keyout", &leaf_key, "-out",
+            &request,
+        ]);
+        openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            &request,
+            "-CA",
+            &certificate,
+            "-CAkey",
+            &key,
+            "-set_serial",
+            "12345",
+            "-days",
+            "-1",
+            "-extfile",
+            &extensions,
+            "-out",
+            &leaf,
+        ]);
+        let parts = [leaf, leaf_key, certificate].map(|part| fs::read_to_string(part).expect("just made"));
+        let path = self.write(name, &parts.concat());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
     }
 
     /// One of the user's commands by its classic name, in the user's environment: nothing of ours leaks into it.
@@ -214,10 +269,85 @@ impl World {
         Running::start(command, None)
     }
 
+    /// Runs one of the user's commands with this on its standard input.
+    #[track_caller]
+    pub fn run_with_input<S: AsRef<OsStr>>(
+        &self,
+        program: &str,
+        arguments: impl IntoIterator<Item = S>,
+        input: &str,
+    ) -> Finished {
+        let mut command = self.command(program);
+        command.args(arguments);
+        Running::start(command, Some(input.as_bytes())).finish()
+    }
+
+    /// Asks `globusrun -status` until it answers this.
+    #[track_caller]
+    pub fn until_status(&self, job: &str, status: &str) {
+        self.until(&["globusrun", "-status", job], status);
+    }
+
+    /// Asks `globus-job-status` until it answers this.
+    #[track_caller]
+    pub fn until_job_status(&self, job: &str, status: &str) {
+        self.until(&["globus-job-status", job], status);
+    }
+
+    /// There is no event to wait for in a command that prints a state: it is asked again and again.
+    #[track_caller]
+    fn until(&self, command: &[&str], status: &str) {
+        let [program, arguments @ ..] = command else { return };
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let out = self.run(program, arguments);
+            if out.stdout.lines().next() == Some(status) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "never {status}: {out:#?}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The process of a job that writes its id to the user's file `pid`; waits for it.
+    #[track_caller]
+    pub fn job_process(&self) -> JobProcess {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Ok(text) = fs::read_to_string(self.file("pid")) {
+                let pid = text.trim().parse().ok().and_then(Pid::from_raw).expect("a process id");
+                return JobProcess {
+                    pid,
+                    handle: pidfd_open(pid, PidfdFlags::empty()).expect("the job runs"),
+                };
+            }
+            assert!(Instant::now() < deadline, "the job did not start");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// `globusrun -s -r <contact> <rsl>`: runs a job and brings its output.
     #[track_caller]
     pub fn job(&self, rsl: &str) -> Finished {
         self.run("globusrun", ["-s", "-r", self.contact(), rsl])
+    }
+}
+
+/// A job's process. The handle keeps the id from meaning another process later.
+pub struct JobProcess {
+    pid: Pid,
+    handle: OwnedFd,
+}
+
+impl JobProcess {
+    /// Waits until it has ended; false when it does not within the deadline.
+    pub fn ends(&self) -> bool {
+        wait_for_end(self.pid, Instant::now() + DEADLINE)
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&self) -> bool {
+        pidfd_send_signal(&self.handle, Signal::CONT).is_ok()
     }
 }
 
