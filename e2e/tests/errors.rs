@@ -4,10 +4,7 @@
 //! Texts are each program's own. Whether it says that the *submission* or the *job* failed tells when the site found
 //! out: the stock one accepts first and asks the scheduler adapter later, ours may know at once.
 
-use e2e::{
-    Finished, World, matrix,
-    world::{Kind, Setup},
-};
+use e2e::{Finished, Kind, World, matrix, world::Setup};
 
 matrix!(
     wrong_values,

@@ -86,8 +86,7 @@ fn independent_proxy_is_nobody(world: &World) {
 
 /// Both clients notice before they connect.
 fn expired_proxy_is_refused(world: &World) {
-    world.expired_proxy(&world.pki.alice, "expired");
-    world.rename("expired", "proxy");
+    e2e::pki::expired_proxy(&world.pki.alice, &world.file("proxy"));
     let out = world.run("globusrun", ["-a", "-r", world.contact()]);
     assert_ne!(out.code, 0, "{out:#?}");
 }
