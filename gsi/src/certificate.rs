@@ -1,8 +1,8 @@
 //! One parsed certificate and what kind of proxy it is (gsi.md §5.1, §5.2).
 
-use crate::{GsiError, Name};
 use crate::der::{self, DerError, Reader};
 use crate::signature::{self, SignatureError};
+use crate::{GsiError, Name};
 use jiff::Timestamp;
 use pem::{EncodeConfig, LineEnding, Pem};
 use std::ops::Range;

@@ -19,6 +19,7 @@ pub mod key;
 pub mod name;
 pub mod proxy;
 pub mod request;
+pub mod settings;
 pub mod signature;
 pub mod signing_policy;
 pub mod tls;

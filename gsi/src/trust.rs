@@ -98,7 +98,8 @@ impl TrustDirectory {
             return Self::open(path);
         }
         let home = crate::credential::home_directory().map(|home| home.join(".globus/certificates"));
-        let installed = std::env::var_os("GLOBUS_LOCATION").map(|at| PathBuf::from(at).join("share/certificates"));
+        let installed =
+            std::env::var_os("GLOBUS_LOCATION").map(|at| PathBuf::from(at).join("share/certificates"));
         let system = PathBuf::from("/etc/grid-security/certificates");
         let tried: Vec<_> = home.into_iter().chain([system]).chain(installed).collect();
         match tried.iter().find(|path| path.is_dir()) {

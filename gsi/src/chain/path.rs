@@ -115,7 +115,9 @@ impl Search<'_> {
     ) -> Result<Certificate, ChainError> {
         let in_use = |candidate: &Certificate| path.iter().any(|link| link.certificate == *candidate);
         let named = candidates.filter(|candidate| {
-            candidate.subject().chains_to(certificate.issuer()) && *candidate != certificate && !in_use(candidate)
+            candidate.subject().chains_to(certificate.issuer())
+                && *candidate != certificate
+                && !in_use(candidate)
         });
         let mut named: Vec<_> = named.collect();
         named.sort_by_key(|candidate| !(candidate.not_before()..=candidate.not_after()).contains(&self.now));

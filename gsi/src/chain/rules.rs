@@ -69,12 +69,12 @@ fn validity(certificate: &Certificate, now: Timestamp) -> Result<(), ChainError>
 /// Rule 7.
 fn critical_extensions(certificate: &Certificate) -> Result<(), ChainError> {
     const UNDERSTOOD: [&[u8]; 8] = [
-        &[0x55, 0x1D, 0x0E],                                           // subjectKeyIdentifier
-        &[0x55, 0x1D, 0x0F],                                           // keyUsage
-        &[0x55, 0x1D, 0x13],                                           // basicConstraints
-        &[0x55, 0x1D, 0x23],                                           // authorityKeyIdentifier
-        &[0x55, 0x1D, 0x25],                                           // extendedKeyUsage
-        &[0x60, 0x86, 0x48, 0x01, 0x86, 0xF8, 0x42, 0x01, 0x01],       // nsCertType
+        &[0x55, 0x1D, 0x0E],                                     // subjectKeyIdentifier
+        &[0x55, 0x1D, 0x0F],                                     // keyUsage
+        &[0x55, 0x1D, 0x13],                                     // basicConstraints
+        &[0x55, 0x1D, 0x23],                                     // authorityKeyIdentifier
+        &[0x55, 0x1D, 0x25],                                     // extendedKeyUsage
+        &[0x60, 0x86, 0x48, 0x01, 0x86, 0xF8, 0x42, 0x01, 0x01], // nsCertType
         OID_PROXY_CERT_INFO,
         OID_DRAFT_PROXY_CERT_INFO,
     ];
@@ -204,7 +204,11 @@ fn signing_policy(
     let authority = || certificate.issuer().subject().clone();
     let Some(file) = &files.policy else {
         let path = trust.path().join(format!("{}.signing_policy", certificate.issuer().hash()));
-        return Err(ChainError::MissingPolicy { subject: subject(certificate), authority: authority(), path });
+        return Err(ChainError::MissingPolicy {
+            subject: subject(certificate),
+            authority: authority(),
+            path,
+        });
     };
     let policy = file.content.as_ref().map_err(|problem| ChainError::BrokenPolicy {
         subject: subject(certificate),
@@ -212,14 +216,16 @@ fn signing_policy(
         line: problem.line,
         message: problem.message.clone(),
     })?;
-    policy.permits(&authority(), certificate.subject().subject()).map_err(|refusal| ChainError::OutsidePolicy {
-        subject: subject(certificate),
-        authority: authority(),
-        path: file.path.clone(),
-        line: match refusal {
-            PolicyRefusal::NoEntry => None,
-            PolicyRefusal::NotGranted { line } => Some(line),
-        },
+    policy.permits(&authority(), certificate.subject().subject()).map_err(|refusal| {
+        ChainError::OutsidePolicy {
+            subject: subject(certificate),
+            authority: authority(),
+            path: file.path.clone(),
+            line: match refusal {
+                PolicyRefusal::NoEntry => None,
+                PolicyRefusal::NotGranted { line } => Some(line),
+            },
+        }
     })
 }
 

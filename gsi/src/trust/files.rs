@@ -46,7 +46,9 @@ impl AuthorityFiles {
             files.certificates.push(load(path, MAX_CERTIFICATE_FILE_BYTES, parse_certificates, old));
         }
         for (path, _) in &stamps.policy {
-            let old = previous.and_then(|previous| previous.policy.as_ref()).and_then(|old| old.content.as_ref().ok());
+            let old = previous
+                .and_then(|previous| previous.policy.as_ref())
+                .and_then(|old| old.content.as_ref().ok());
             files.policy = Some(load(path, MAX_POLICY_BYTES, parse_policy, old));
         }
         for (path, _) in &stamps.lists {
