@@ -4,6 +4,7 @@
 //! and the shell completions ([`pages`]). What the originals print on success and failure was observed from the programs
 //! in Debian bookworm; the help texts are our own.
 
+mod cached_output;
 mod cert_info;
 mod globusrun;
 mod job_cancel;
@@ -17,8 +18,9 @@ pub mod pages;
 mod proxy_destroy;
 mod proxy_info;
 mod proxy_init;
+mod terminal;
 
-use options::Opt;
+use options::{Opt, Parsed};
 use std::{ffi::OsString, process::ExitCode};
 
 /// One classic program.
@@ -70,18 +72,36 @@ impl Program {
 
     /// `-version`: the name and our version.
     fn print_version(&self) {
-        println!("{}: {}", self.name, env!("CARGO_PKG_VERSION"));
+        terminal::out(format_args!("{}: {}", self.name, env!("CARGO_PKG_VERSION")));
     }
 
     /// `-versions`: as `-version`, with the product behind it.
     fn print_versions(&self) {
-        println!("{}: {} (gridiron)", self.name, env!("CARGO_PKG_VERSION"));
+        terminal::out(format_args!("{}: {} (gridiron)", self.name, env!("CARGO_PKG_VERSION")));
     }
 
     /// The refusal all script tools print: what is wrong, the syntax, where to read more. Gives exit code 1.
     fn usage_error(&self, message: &str) -> ExitCode {
-        eprintln!("\nERROR: {message}\n\nSyntax : {} {}\n\nUse -help to display full usage.\n", self.name, self.synopsis);
+        eterminal::out(format_args!("\nERROR: {message}\n\nSyntax : {} {}\n\nUse -help to display full usage.\n", self.name, self.synopsis));
         ExitCode::FAILURE
+    }
+}
+
+impl Program {
+    /// What the script tools print when nothing was asked of them. Gives exit code 1.
+    fn syntax_only(&self) -> ExitCode {
+        terminal::err(format_args!("\nSyntax : {} {}\n\nUse -help to display full usage.\n", self.name, self.synopsis));
+        ExitCode::FAILURE
+    }
+
+    /// `-help`, `-version` and `-versions`, if one was given: printed.
+    fn page_asked_for(&self, parsed: &Parsed) -> Option<ExitCode> {
+        match parsed.names().find(|name| ["-help", "-version", "-versions"].contains(name))? {
+            "-help" => terminal::prompt(pages::help(self)),
+            "-version" => self.print_version(),
+            _ => self.print_versions(),
+        }
+        Some(ExitCode::SUCCESS)
     }
 }
 

@@ -1,11 +1,17 @@
 //! What `globusrun` was asked to do: the command line, checked, before anything happens.
 
 use super::OPTIONS;
-use crate::classic::options::{OptionError, Order, Parsed, parse};
+use crate::{
+    classic::options::{OptionError, Order, Parsed, parse},
+    job::{Interrupt, Serving, Wait},
+};
 use gram::JobContact;
 use gsi::DelegationMode;
 use rsl::{Operator, Spec};
 use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::Path};
+
+/// What a job ID that is not one is told.
+pub(super) const BAD_JOB_ID: &str = "invalid format of job ID";
 
 /// One thing to do.
 pub(super) enum Action {
@@ -32,35 +38,15 @@ pub(in crate::classic) struct Submission {
     /// No progress text.
     pub(in crate::classic) quiet: bool,
     /// The file server that runs beside the job.
-    pub(in crate::classic) gass: Option<gass::Access>,
-    /// Whether and when to leave before the job has ended.
-    pub(in crate::classic) batch: Batch,
+    pub(in crate::classic) serving: Option<Serving>,
+    /// When to leave.
+    pub(in crate::classic) wait: Wait,
     /// What SIGINT means.
     pub(in crate::classic) interrupt: Interrupt,
     /// What to delegate.
     pub(in crate::classic) delegation: DelegationMode,
     /// Check only.
     pub(in crate::classic) dry_run: bool,
-}
-
-/// When to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::classic) enum Batch {
-    /// At the end of the job.
-    Attached,
-    /// Once it is submitted to the scheduler.
-    Submitted,
-    /// At the reply.
-    Fast,
-}
-
-/// What SIGINT means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::classic) enum Interrupt {
-    /// The job is cancelled.
-    CancelsJob,
-    /// Only this program ends.
-    LeavesJob,
 }
 
 /// Why the command line is refused.
@@ -127,37 +113,34 @@ impl Action {
         let Some(contact) = contact else {
             return Err(Refusal::Usage("no resource manager contact".into()));
         };
-        let gass = access(&parsed);
+        let serving = serving(&parsed);
         Ok(Self::Submit(Box::new(Submission {
             contact,
             spec,
-            quiet: parsed.has("-quiet") || gass.is_some(),
-            batch: batch(&parsed),
-            gass,
-            interrupt: if parsed.has("-no-interrupt") { Interrupt::LeavesJob } else { Interrupt::CancelsJob },
+            quiet: parsed.has("-quiet") || serving.is_some(),
+            serving,
+            wait: wait(&parsed),
+            interrupt: if parsed.has("-no-interrupt") { Interrupt::LeaveJob } else { Interrupt::CancelJob },
             delegation,
             dry_run: parsed.has("-dryrun"),
         })))
     }
 }
 
-fn batch(parsed: &Parsed) -> Batch {
+fn wait(parsed: &Parsed) -> Wait {
     if parsed.has("-fast-batch") {
-        Batch::Fast
+        Wait::Reply
     } else if parsed.has("-batch") {
-        Batch::Submitted
+        Wait::Submitted
     } else {
-        Batch::Attached
+        Wait::End
     }
 }
 
-/// `-w` implies `-s`, which implies `-o`. In batch mode nobody is there to receive output: only reading is left.
-fn access(parsed: &Parsed) -> Option<gass::Access> {
-    let write = parsed.has("-write-allow");
-    let read = write || parsed.has("-server");
-    let output = read || parsed.has("-output-enable");
-    let attached = batch(parsed) == Batch::Attached;
-    output.then_some(gass::Access { read, write: write && attached, stdout: attached, stderr: attached })
+fn serving(parsed: &Parsed) -> Option<Serving> {
+    [("-write-allow", Serving::Write), ("-server", Serving::Read), ("-output-enable", Serving::Output)]
+        .into_iter()
+        .find_map(|(option, serving)| parsed.has(option).then_some(serving))
 }
 
 fn job_id(parsed: &Parsed, option: &str) -> Result<Option<JobContact>, Refusal> {
@@ -167,7 +150,7 @@ fn job_id(parsed: &Parsed, option: &str) -> Result<Option<JobContact>, Refusal> 
         Err(_) => Err(Refusal::Argument {
             position: parsed.position(option),
             text,
-            reason: "invalid format of job ID".into(),
+            reason: BAD_JOB_ID.into(),
         }),
     }
 }
@@ -220,15 +203,15 @@ mod tests {
     const JOB: &str = "&(executable=/bin/true)";
 
     #[test]
-    fn gass_options_imply_each_other_and_quiet() {
-        for (option, read, write) in [("-o", false, false), ("-s", true, false), ("-w", true, true)] {
-            let submission = submission(&[option, "-r", "h", JOB]);
+    fn serving_is_quiet_and_the_widest_option_wins() {
+        for (options, serving) in
+            [(&["-o"][..], Serving::Output), (&["-s", "-o"], Serving::Read), (&["-s", "-w"], Serving::Write)]
+        {
+            let submission = submission(&[options, &["-r", "h", JOB]].concat());
             assert!(submission.quiet);
-            let access = submission.gass.unwrap();
-            assert_eq!((access.read, access.write, access.stdout, access.stderr), (read, write, true, true));
+            assert_eq!(submission.serving, Some(serving));
         }
-        let access = submission(&["-b", "-w", "-r", "h", JOB]).gass.unwrap();
-        assert_eq!((access.read, access.write, access.stdout), (true, false, false));
+        assert!(!submission(&["-r", "h", JOB]).quiet);
     }
 
     #[test]

@@ -1,145 +1,108 @@
-//! The operations on a service or a running job: ping, versions, state, cancel, renew, let go.
+//! The operations on a service or a running job: ping, versions, state, cancel, renew, let go. Each prints what the
+//! original prints; an `Err` is the exit code, and what went wrong has been printed.
 
-use super::{client, submit::state_name};
-use gram::{GramError, JobContact, ResourceContact, Signal, client::ClientError};
+use super::session;
+use crate::{
+    classic::terminal::{err, out},
+    job::watch::{self, state_name},
+};
+use gram::{GramError, JobContact, JobState, ResourceContact, Signal, client::ClientError};
 use gsi::DelegationMode;
 
+/// What a job manager answers for a job it does not know.
+const JOB_CONTACT_NOT_FOUND: GramError = GramError(156);
+
 /// `-a`: whether the service lets us in.
-pub(super) async fn ping(contact: &str) -> u8 {
-    let (_, _, client) = match client().await {
-        Ok(parts) => parts,
-        Err(code) => return code,
-    };
+pub(super) async fn ping(contact: &str) -> Result<(), u8> {
+    let session = session()?;
     let answer = match parse(contact) {
-        Ok(contact) => client.ping(&contact).await,
+        Ok(contact) => session.client.ping(&contact).await,
         Err(error) => Err(error),
     };
     match answer {
         Ok(()) => {
-            println!("\nGRAM Authentication test successful");
-            0
+            out("\nGRAM Authentication test successful");
+            Ok(())
         }
         Err(error) => {
-            println!("\nGRAM Authentication test failure: {}", reason(&error));
-            1
+            out(format_args!("\nGRAM Authentication test failure: {}", reason(&error)));
+            Err(1)
         }
     }
 }
 
 /// `-j`: the versions at the service.
-pub(super) async fn service_version(contact: &str) -> u8 {
-    let (_, _, client) = match client().await {
-        Ok(parts) => parts,
-        Err(code) => return code,
-    };
+pub(super) async fn service_version(contact: &str) -> Result<(), u8> {
+    let session = session()?;
     let answer = match parse(contact) {
-        Ok(contact) => client.version(&contact).await,
+        Ok(contact) => session.client.version(&contact).await,
         Err(error) => Err(error),
     };
-    match answer {
-        Ok(version) => {
-            if let Some(toolkit) = version.toolkit {
-                println!("Toolkit version: {toolkit}");
-            }
-            if let Some(version) = version.version {
-                println!("Job Manager version: {version}");
-            }
-            0
-        }
-        Err(error) => {
-            eprintln!("GRAM Job Manager version check failed because {}", reason(&error));
-            exit_code(error.code)
-        }
+    let version = answer.map_err(|error| {
+        err(format_args!("GRAM Job Manager version check failed because {}", reason(&error)));
+        exit_code(error.code)
+    })?;
+    if let Some(toolkit) = version.toolkit {
+        out(format_args!("Toolkit version: {toolkit}"));
     }
+    if let Some(version) = version.version {
+        out(format_args!("Job Manager version: {version}"));
+    }
+    Ok(())
 }
 
-/// What `-status` prints about a job.
-pub(in crate::classic) enum State {
-    /// A state, and the exit code when the service told it.
-    Known(String, Option<i32>),
-    /// The query failed.
-    Error(ClientError),
-}
-
-/// The state of a job. A job nobody knows any more has ended: the original says DONE for it, and so do we.
-pub(in crate::classic) async fn state_of(job: &JobContact) -> Result<State, u8> {
-    let (_, _, client) = client().await?;
-    let gone = || State::Known("DONE".into(), None);
-    Ok(match client.status(job).await {
-        Ok(status) => match status.state {
-            Some(state) => State::Known(state_name(state).to_owned(), status.exit_code),
-            None => gone(),
-        },
-        Err(error) if matches!(error.code.0, 12 | 79 | 156) => gone(),
-        Err(error) => State::Error(error),
-    })
+/// The state of a job as `-status` prints it, with the exit code when the service told it. A job nobody knows any more
+/// has ended: the original says DONE for it.
+pub(in crate::classic) async fn state_of(job: &JobContact) -> Result<(JobState, Option<i32>), u8> {
+    let session = session()?;
+    let status = watch::status(&session.client, job).await.map_err(|error| {
+        out("ERROR");
+        exit_code(error.code)
+    })?;
+    Ok((status.state.unwrap_or(JobState::Done), status.exit_code))
 }
 
 /// `-status`.
-pub(super) async fn status(job: &JobContact) -> u8 {
-    match state_of(job).await {
-        Ok(State::Known(name, code)) => {
-            println!("{name}");
-            if let Some(code) = code {
-                println!("exit code: {code}");
-            }
-            0
-        }
-        Ok(State::Error(error)) => {
-            println!("ERROR");
-            exit_code(error.code)
-        }
-        Err(code) => code,
+pub(super) async fn status(job: &JobContact) -> Result<(), u8> {
+    let (state, code) = state_of(job).await?;
+    out(state_name(state));
+    if let Some(code) = code {
+        out(format_args!("exit code: {code}"));
     }
+    Ok(())
 }
 
 /// `-k`.
-pub(in crate::classic) async fn kill(job: &JobContact) -> u8 {
-    let (_, _, client) = match client().await {
-        Ok(parts) => parts,
-        Err(code) => return code,
-    };
-    match client.cancel(job).await {
-        Ok(status) if status.state.is_some() => 0,
-        Ok(_) => {
-            eprintln!("Error canceling job");
-            exit_code(GramError(156))
-        }
-        Err(error) => {
-            eprintln!("Error canceling job");
-            exit_code(error.code)
-        }
-    }
+pub(in crate::classic) async fn kill(job: &JobContact) -> Result<(), u8> {
+    let session = session()?;
+    known(session.client.cancel(job).await).map_err(|code| {
+        err("Error canceling job");
+        exit_code(code)
+    })
 }
 
 /// `-y`.
-pub(super) async fn renew(job: &JobContact, mode: DelegationMode) -> u8 {
-    let (_, _, client) = match client().await {
-        Ok(parts) => parts,
-        Err(code) => return code,
-    };
-    match client.renew(job, mode).await {
-        Ok(_) => 0,
-        Err(error) => {
-            eprintln!("Error refreshing proxy: {}", reason(&error));
-            exit_code(error.code)
-        }
-    }
+pub(super) async fn renew(job: &JobContact, mode: DelegationMode) -> Result<(), u8> {
+    let session = session()?;
+    known(session.client.renew(job, mode).await).map_err(exit_code)
 }
 
 /// `-stop-manager`.
-pub(super) async fn stop_manager(job: &JobContact) -> u8 {
-    let (_, _, client) = match client().await {
-        Ok(parts) => parts,
-        Err(code) => return code,
-    };
-    let code = match client.signal(job, &Signal::StopManager).await {
-        Ok(status) if status.state.is_some() => return 0,
-        Ok(_) => GramError(156),
-        Err(error) => error.code,
-    };
-    eprintln!("Error stopping job manager: {}", code.text());
-    exit_code(code)
+pub(super) async fn stop_manager(job: &JobContact) -> Result<(), u8> {
+    let session = session()?;
+    known(session.client.signal(job, &Signal::StopManager).await).map_err(|code| {
+        err(format_args!("Error stopping job manager: {}", code.text()));
+        exit_code(code)
+    })
+}
+
+/// A job without a state is one the manager does not know.
+fn known(answer: Result<gram::client::JobStatus, ClientError>) -> Result<(), GramError> {
+    match answer {
+        Ok(status) if status.state.is_some() => Ok(()),
+        Ok(_) => Err(JOB_CONTACT_NOT_FOUND),
+        Err(error) => Err(error.code),
+    }
 }
 
 /// A contact as the client library reads it, with its error number.
@@ -150,7 +113,7 @@ pub(super) fn parse(contact: &str) -> Result<ResourceContact, ClientError> {
     })
 }
 
-/// The stock wording of the number, with what really happened below it where we know more.
+/// Why, after "because".
 pub(super) fn reason(error: &ClientError) -> String {
     error.message.clone()
 }

@@ -2,17 +2,24 @@
 
 mod action;
 mod control;
-mod rewrite;
 mod submit;
 
 use super::{
     Program, block_on,
     options::{Opt, flag, valued},
     pages,
+    terminal::{err, out, prompt},
 };
+use crate::session::Session;
 use action::{Action, Refusal};
-pub(super) use action::{Batch, Interrupt, Submission};
-use std::{ffi::OsString, process::ExitCode};
+pub(super) use action::Submission;
+pub(super) use control::{kill as kill_job, state_of as job_state};
+pub(super) use submit::submit as attempt;
+use gram::JobContact;
+use std::{
+    ffi::{OsStr, OsString},
+    process::ExitCode,
+};
 
 /// The program.
 pub(super) const PROGRAM: Program = Program {
@@ -65,11 +72,11 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
         Err(refusal) => return refuse(&refusal),
     };
     match action {
-        Action::Help => print!("{}", pages::help(&PROGRAM)),
-        Action::Usage => println!("{} {}", PROGRAM.name, PROGRAM.synopsis),
+        Action::Help => prompt(pages::help(&PROGRAM)),
+        Action::Usage => out(format_args!("{} {}", PROGRAM.name, PROGRAM.synopsis)),
         Action::Version => PROGRAM.print_version(),
         Action::Versions => PROGRAM.print_versions(),
-        Action::ParseOnly => println!("RSL Parsed Successfully..."),
+        Action::ParseOnly => out("RSL Parsed Successfully..."),
         Action::Ping(contact) => return drive(control::ping(&contact)),
         Action::ServiceVersion(contact) => return drive(control::service_version(&contact)),
         Action::Kill(job) => return drive(control::kill(&job)),
@@ -83,62 +90,60 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
 
 /// Submits and sees the job through; also the second half of `globus-job-run` and `globus-job-submit`.
 pub(super) fn submit(submission: Submission) -> ExitCode {
-    drive(submit::submit(submission))
+    drive(attempt(submission))
 }
 
-/// As `-status`, for the script tools.
-pub(super) use control::{kill as kill_job, state_of as job_state};
-
-fn drive(work: impl Future<Output = u8>) -> ExitCode {
+/// Runs to an exit code; what went wrong has been printed by `work`.
+pub(super) fn drive(work: impl Future<Output = Result<(), u8>>) -> ExitCode {
     match block_on(work) {
-        Ok(code) => ExitCode::from(code),
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(code)) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("globusrun: cannot start: {error}");
+            err(format_args!("globusrun: cannot start: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// A job ID given to a script tool, refused in `globusrun`'s words as it always was; `position` is where `globusrun` would
+/// have seen it.
+pub(super) fn job_id(word: &OsStr, position: usize) -> Result<JobContact, ExitCode> {
+    let text = word.to_string_lossy().into_owned();
+    text.parse().map_err(|_| {
+        refuse(&Refusal::Argument { position, text, reason: action::BAD_JOB_ID.into() })
+    })
 }
 
 fn refuse(refusal: &Refusal) -> ExitCode {
     let synopsis = PROGRAM.synopsis;
     match refusal {
         Refusal::Argument { position, text, reason } => {
-            eprintln!(
+            err(format_args!(
                 "\nError, argument #{position} ({text}) : {reason}\n\nSyntax : globusrun {synopsis}\n\n\nUse -help to display full usage."
-            );
+            ));
             ExitCode::FAILURE
         }
         Refusal::Usage(message) => {
-            eprintln!("\nERROR: {message}\n\nSyntax: globusrun {synopsis}\n\n\nUse -help to display full usage");
+            err(format_args!("\nERROR: {message}\n\nSyntax: globusrun {synopsis}\n\n\nUse -help to display full usage"));
             ExitCode::from(u8::MAX)
         }
         Refusal::NotAJob => {
-            eprintln!("globusrun Error: Bad RSL");
+            err("globusrun Error: Bad RSL");
             ExitCode::from(48)
         }
         Refusal::MultiRequest => {
-            eprintln!("Multi-requests not supported with this version of globusrun");
+            err("Multi-requests not supported with this version of globusrun");
             ExitCode::FAILURE
         }
     }
 }
 
-/// The credential, the trusted authorities and a client made of them; a failure has been printed.
-pub(super) async fn client() -> Result<(gsi::Credential, gsi::TrustDirectory, gram::client::Client), u8> {
-    let found = async {
-        let credential = gsi::Credential::find(gsi::credential::Purpose::User)?;
-        let trust = gsi::TrustDirectory::open_default()?;
-        Ok::<_, gsi::GsiError>((credential, trust))
-    };
-    let (credential, trust) = found.await.map_err(|error| {
-        eprintln!("gram_init failure:\n{error}");
+/// The user's credential and a client with it; a failure has been printed.
+fn session() -> Result<Session, u8> {
+    Session::open().map_err(|failure| {
+        err(format_args!("gram_init failure:\n{failure}"));
         NO_CREDENTIAL
-    })?;
-    let client = gram::client::Client::new(&credential, &trust).map_err(|error| {
-        eprintln!("gram_init failure:\n{error}");
-        NO_CREDENTIAL
-    })?;
-    Ok((credential, trust, client))
+    })
 }
 
 /// What the original exits with when it finds no credential (-2).
