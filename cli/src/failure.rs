@@ -1,6 +1,7 @@
 //! What a command says when it cannot do what it was asked: what failed, why, and what to try.
 
-use crate::exit::Exit;
+use crate::{exit::Exit, job::JobError};
+use gram::client::ClientError;
 
 /// A failed command. Printed on stderr as `gridiron: <what>` and `  try: <advice>`; as JSON with `--json`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,5 +31,34 @@ impl Failure {
     /// A failed file operation: `doing` is a phrase such as "cannot write /x".
     pub fn local(doing: impl std::fmt::Display, error: &dyn std::fmt::Display) -> Self {
         Self::new(Exit::Local, format!("{doing}: {error}"))
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = match error.code.0 {
+            // no connection; no or a broken answer; the job manager is gone
+            10 | 12 | 79 => Exit::Unreachable,
+            _ => Exit::Refused,
+        };
+        let failure = Failure::new(exit, format!("{} (GRAM error {})", error.message, error.code.0));
+        match error.code.0 {
+            7 => failure.try_this("ask the site to map your identity: gridiron proxy info; or gridiron ping"),
+            12 => failure.try_this("check host and port, and that a gatekeeper runs there"),
+            93 => failure.try_this("name a service the site has, e.g. host/jobmanager-fork"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Rsl(text) => {
+                Failure::new(Exit::Input, text).try_this("check the request with: gridiron rsl check FILE")
+            }
+            JobError::Gram(error) => error.into(),
+            error @ JobError::Gass(_) => Failure::new(Exit::Local, error.to_string()),
+        }
     }
 }

@@ -44,6 +44,12 @@ impl Ui {
         }
     }
 
+    /// Something that happened on the way, on stderr: as JSON with `--json`.
+    pub fn event(&self, value: &serde_json::Value, text: impl std::fmt::Display) {
+        let mut stderr = std::io::stderr().lock();
+        let _ = if self.json { writeln!(stderr, "{value}") } else { writeln!(stderr, "{text}") };
+    }
+
     /// Prints a failure on stderr.
     pub fn failure(&self, failure: &Failure) {
         let mut stderr = std::io::stderr().lock();

@@ -1,6 +1,7 @@
 //! Submitting, watching and ending jobs: what `gridiron run/submit/…` and the classic tools share. Nothing here prints:
 //! callers get [`Progress`] values and a result.
 
+pub mod command;
 pub mod output;
 pub mod record;
 pub mod request;

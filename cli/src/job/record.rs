@@ -1,7 +1,7 @@
 //! The jobs this user submitted from this machine: `$XDG_STATE_HOME/gridiron/jobs.jsonl` or `~/.gridiron/jobs.jsonl`,
 //! one JSON object per line. Lines that cannot be read (a newer version's) are left alone.
 
-use crate::failure::Failure;
+use crate::{exit::Exit, failure::Failure};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{DirBuilder, OpenOptions},
@@ -21,6 +21,23 @@ pub struct Record {
     pub submitted: jiff::Timestamp,
     /// Canonical RSL as sent.
     pub rsl: String,
+}
+
+impl Record {
+    /// Where the job was submitted.
+    pub fn contact(&self) -> Result<gram::ResourceContact, Failure> {
+        self.resource.parse().map_err(|error| {
+            Failure::new(Exit::Local, format!("the record of {} names a bad resource: {error}", self.job))
+        })
+    }
+}
+
+/// The record of one job.
+pub fn find(job: &str) -> Result<Record, Failure> {
+    read()?.into_iter().rfind(|record| record.job == job).ok_or_else(|| {
+        Failure::new(Exit::Negative, format!("{job} was not submitted from here by `gridiron submit`"))
+            .try_this("see the known ones: gridiron list --offline")
+    })
 }
 
 /// Appends one record (0600, created with its folder when missing).

@@ -1,6 +1,8 @@
 //! From a request to its end: listener, GASS server, submission, commit, watching, clean end.
 
 use crate::{
+    exit::Exit,
+    failure::Failure,
     job::{
         Serving,
         request::{self, Additions},
@@ -90,6 +92,19 @@ pub struct Ending {
     pub message: Option<String>,
     /// SIGINT ended it.
     pub interrupted: bool,
+}
+
+impl Ending {
+    /// The failure of a job that ended badly or was cancelled.
+    pub fn failed(&self) -> Option<Failure> {
+        let error = self.failure?;
+        let mut what = format!("the job failed: {} (error {})", error.text(), error.0);
+        if let Some(message) = &self.message {
+            what += &format!("\n  the site says: {message}");
+        }
+        let exit = if self.interrupted { Exit::Interrupted } else { Exit::JobFailed };
+        Some(Failure::new(exit, what))
+    }
 }
 
 /// Why there is no job.

@@ -3,7 +3,7 @@
 
 pub mod check;
 pub mod create;
-mod tables;
+pub mod tables;
 
 use crate::{exit::Exit, failure::Failure};
 use gatekeeper::config::ServiceConfig;
@@ -123,13 +123,18 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
     Ok(Site { gatekeeper, jobmanager })
 }
 
-/// Adds the command lines by which the daemons start each other: this very program.
-pub fn with_commands(mut site: Site, program: &Path, file: &Path) -> Site {
-    let command =
-        |name: &str| -> Vec<OsString> { vec![program.into(), name.into(), "--config".into(), file.into()] };
+/// [`load`], with the command lines by which the daemons start each other: this very program.
+pub fn load_with_commands(file: &Path) -> Result<Site, Failure> {
+    let mut site = load(file)?;
+    let program = std::env::current_exe().map_err(|error| Failure::local("cannot find this program", &error))?;
+    let file = std::fs::canonicalize(file)
+        .map_err(|error| Failure::local(format!("cannot find {}", file.display()), &error))?;
+    let command = |name: &str| -> Vec<OsString> {
+        vec![program.clone().into(), name.into(), "--config".into(), file.clone().into()]
+    };
     site.gatekeeper.jobmanager_command = command("jobmanager");
     site.jobmanager.reaper_command = command("reaper");
-    site
+    Ok(site)
 }
 
 /// Without a `[service.*]` table a site runs jobs on the gatekeeper's own machine, under both customary names.
