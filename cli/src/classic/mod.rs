@@ -12,12 +12,12 @@ mod job_clean;
 mod job_get_output;
 mod job_run;
 mod job_status;
-mod mapfile;
 mod options;
 pub mod pages;
 mod proxy_destroy;
 mod proxy_info;
 mod proxy_init;
+mod proxy_text;
 mod terminal;
 
 use options::{Opt, Parsed};
@@ -54,9 +54,6 @@ pub const PROGRAMS: &[&Program] = &[
     &proxy_info::PROGRAM,
     &proxy_destroy::PROGRAM,
     &cert_info::PROGRAM,
-    &mapfile::ADD,
-    &mapfile::DELETE,
-    &mapfile::CHECK,
 ];
 
 /// The program of this name, if it is a classic one.
@@ -88,6 +85,15 @@ impl Program {
 }
 
 impl Program {
+    /// The refusal of the compiled proxy tools. Gives exit code 1.
+    fn option_error(&self, message: &str) -> ExitCode {
+        terminal::err(format_args!(
+            "\nERROR: {message}\n\nSyntax: {} {}\n\nUse -help to display full usage.",
+            self.name, self.synopsis
+        ));
+        ExitCode::FAILURE
+    }
+
     /// What the script tools print when nothing was asked of them. Gives exit code 1.
     fn syntax_only(&self) -> ExitCode {
         terminal::err(format_args!("\nSyntax : {} {}\n\nUse -help to display full usage.\n", self.name, self.synopsis));
