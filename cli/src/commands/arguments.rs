@@ -104,9 +104,9 @@ impl Request {
         };
         let mut environment = Vec::new();
         for pair in &self.env {
-            let (name, value) = pair.split_once('=').ok_or_else(|| {
-                Failure::new(Exit::Usage, format!("--env {pair}: write NAME=VALUE"))
-            })?;
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or_else(|| Failure::new(Exit::Usage, format!("--env {pair}: write NAME=VALUE")))?;
             environment.push((name.to_owned(), value.to_owned()));
         }
         let extra = match &self.extra {

@@ -20,9 +20,10 @@ impl Args {
     pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let mut command = match &self.name {
             None => super::definition(),
-            Some(name) => classic::definitions().into_iter().find(|tool| tool.get_name() == name).ok_or_else(
-                || Failure::new(Exit::Usage, format!("no classic tool is called {name}")),
-            )?,
+            Some(name) => classic::definitions()
+                .into_iter()
+                .find(|tool| tool.get_name() == name)
+                .ok_or_else(|| Failure::new(Exit::Usage, format!("no classic tool is called {name}")))?,
         };
         let name = command.get_name().to_owned();
         let mut script = Vec::new();

@@ -1,27 +1,27 @@
 //! The command line: its definition, and the way from arguments to a command's file.
 
-mod arguments;
-mod ca;
-mod cancel;
-mod cert;
-mod check;
-mod clean;
-mod completions;
-mod demo;
-mod gridmap;
-mod init;
-mod jobmanager;
-mod list;
-mod man;
-mod output;
-mod ping;
-mod proxy;
-mod reaper;
-mod rsl;
-mod run;
-mod serve;
-mod status;
-mod submit;
+pub mod arguments;
+pub mod ca;
+pub mod cancel;
+pub mod cert;
+pub mod check;
+pub mod clean;
+pub mod completions;
+pub mod demo;
+pub mod gridmap;
+pub mod init;
+pub mod jobmanager;
+pub mod list;
+pub mod man;
+pub mod output;
+pub mod ping;
+pub mod proxy;
+pub mod reaper;
+pub mod rsl;
+pub mod run;
+pub mod serve;
+pub mod status;
+pub mod submit;
 
 use crate::{classic, exit::Exit, failure::Failure, logging, ui::Ui};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -89,10 +89,7 @@ enum Command {
 pub fn definition() -> clap::Command {
     let codes: Vec<String> =
         Exit::ALL.iter().map(|(exit, meaning)| format!("  {:>3}  {meaning}", *exit as u8)).collect();
-    Cli::command().after_help(format!(
-        "Exit codes:\n{}\n\nExample: gridiron demo\n",
-        codes.join("\n")
-    ))
+    Cli::command().after_help(format!("Exit codes:\n{}\n\nExample: gridiron demo\n", codes.join("\n")))
 }
 
 /// Runs `gridiron` with the arguments after the program's name.

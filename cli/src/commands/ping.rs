@@ -24,8 +24,7 @@ impl Args {
             let started = Instant::now();
             session.client.ping(&contact).await?;
             let milliseconds = started.elapsed().as_millis();
-            let version =
-                if self.versions { Some(session.client.version(&contact).await?) } else { None };
+            let version = if self.versions { Some(session.client.version(&contact).await?) } else { None };
             let (manager, toolkit) = version.map_or((None, None), |found| (found.version, found.toolkit));
             let mut text = format!("{contact} lets {} in ({milliseconds} ms)", session.credential.identity());
             for (name, value) in [("job manager", &manager), ("toolkit", &toolkit)] {

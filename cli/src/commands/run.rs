@@ -81,7 +81,9 @@ impl Args {
 fn show(ui: &Ui, progress: &Progress<'_>) {
     let (text, event) = match progress {
         Progress::Listening(_) => return,
-        Progress::Accepted(job) => (format!("job {job}"), json!({ "event": "accepted", "job": job.to_string() })),
+        Progress::Accepted(job) => {
+            (format!("job {job}"), json!({ "event": "accepted", "job": job.to_string() }))
+        }
         Progress::State(update) => {
             let state = watch::state_name(update.state);
             (state.to_owned(), json!({ "event": "state", "state": state, "exit_code": update.exit_code }))

@@ -1,14 +1,7 @@
 //! `gridiron status`: what a job is doing.
 
 use super::arguments;
-use crate::{
-    exit::Exit,
-    failure::Failure,
-    job::watch,
-    runtime::block_on,
-    session::Session,
-    ui::Ui,
-};
+use crate::{exit::Exit, failure::Failure, job::watch, runtime::block_on, session::Session, ui::Ui};
 use gram::{GramError, JobState, client::JobStatus};
 use serde_json::{Value, json};
 

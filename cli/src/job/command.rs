@@ -90,8 +90,10 @@ mod tests {
             stdin: Some("/home/a/in".into()),
             ..CommandLine::default()
         };
-        let expected =
-            [relation("executable", vec![served("/home/a/prog")]), relation("stdin", vec![served("/home/a/in")])];
+        let expected = [
+            relation("executable", vec![served("/home/a/prog")]),
+            relation("stdin", vec![served("/home/a/in")]),
+        ];
         assert_eq!(spec(command), Spec::Boolean(Operator::And, expected.to_vec()));
     }
 }

@@ -85,7 +85,9 @@ pub fn fetch(original: &Spec, stream: Stream, tail: Option<u32>) -> Result<Spec,
 /// A job that removes the output files [`kept_there`] gave `original`; `None` when there are none.
 pub fn removal(original: &Spec) -> Option<Spec> {
     let kept = |file: &Value| match file {
-        Value::Concat(_, name) => matches!(&**name, Value::Literal(name) if name.starts_with(KEPT.as_bytes())),
+        Value::Concat(_, name) => {
+            matches!(&**name, Value::Literal(name) if name.starts_with(KEPT.as_bytes()))
+        }
         _ => false,
     };
     let files: Vec<Value> =

@@ -126,7 +126,8 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
 /// [`load`], with the command lines by which the daemons start each other: this very program.
 pub fn load_with_commands(file: &Path) -> Result<Site, Failure> {
     let mut site = load(file)?;
-    let program = std::env::current_exe().map_err(|error| Failure::local("cannot find this program", &error))?;
+    let program =
+        std::env::current_exe().map_err(|error| Failure::local("cannot find this program", &error))?;
     let file = std::fs::canonicalize(file)
         .map_err(|error| Failure::local(format!("cannot find {}", file.display()), &error))?;
     let command = |name: &str| -> Vec<OsString> {
