@@ -53,3 +53,17 @@ impl From<Exit> for ExitCode {
         ExitCode::from(exit as u8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table in the documentation is the one in the program.
+    #[test]
+    fn the_codes_are_documented() {
+        let page = include_str!("../../docs/getting-started.md");
+        for (exit, meaning) in Exit::ALL {
+            assert!(page.contains(&format!("| {} | {meaning} |", exit as u8)), "{exit:?}");
+        }
+    }
+}

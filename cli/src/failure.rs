@@ -2,6 +2,7 @@
 
 use crate::{exit::Exit, job::JobError};
 use gram::client::ClientError;
+use gsi::{GsiError, authority::AuthorityError};
 
 /// A failed command. Printed on stderr as `gridiron: <what>` and `  try: <advice>`; as JSON with `--json`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +49,17 @@ impl From<ClientError> for Failure {
             93 => failure.try_this("name a service the site has, e.g. host/jobmanager-fork"),
             _ => failure,
         }
+    }
+}
+
+impl From<GsiError> for Failure {
+    fn from(error: GsiError) -> Self {
+        let exit = match &error {
+            GsiError::Io(_)
+            | GsiError::Authority(AuthorityError::File { .. } | AuthorityError::Exists(_)) => Exit::Local,
+            _ => Exit::Input,
+        };
+        Failure::new(exit, error.to_string())
     }
 }
 

@@ -6,10 +6,12 @@
 
 pub mod classic;
 pub mod commands;
+pub mod demo;
 pub mod exit;
 pub mod failure;
 pub mod job;
 pub mod logging;
+pub mod processes;
 pub mod proxy;
 pub mod runtime;
 pub mod session;

@@ -30,6 +30,11 @@ impl Session {
             Failure::new(Exit::Credential, format!("no usable trust directory: {error}"))
                 .try_this("set X509_CERT_DIR to a directory of CA certificates, or: gridiron ca install")
         })?;
+        Self::new(credential, trust)
+    }
+
+    /// With this credential and trust directory.
+    pub fn new(credential: Credential, trust: TrustDirectory) -> Result<Self, Failure> {
         let client = gram::client::Client::new(&credential, &trust)
             .map_err(|error| Failure::new(Exit::Credential, error.message))?;
         Ok(Self { credential, trust, client })

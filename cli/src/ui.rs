@@ -31,6 +31,13 @@ impl Ui {
         }
     }
 
+    /// One step of a longer tale, on stdout; silent with `--json`, which tells everything at the end.
+    pub fn step(&self, text: impl std::fmt::Display) {
+        if !self.json {
+            self.line(text);
+        }
+    }
+
     /// Raw bytes on stdout.
     pub fn raw(&self, bytes: &[u8]) {
         let mut stdout = std::io::stdout().lock();

@@ -55,12 +55,19 @@ pub async fn read_reply<S: AsyncRead + Unpin>(
     stream: &mut S,
     deadline: Instant,
 ) -> Result<(ReplyHead, Vec<u8>), ExchangeError> {
-    let (head, body) =
-        within(deadline, read_message(stream, ReplyHead::decode, |head| head.length.unwrap_or(0))).await?;
+    let (head, body) = read_acknowledgement(stream, deadline).await?;
     if head.status == 200 && head.length.is_none() {
         return Err(WireError::MissingLength.into());
     }
     Ok((head, body))
+}
+
+/// Reads a reply that needs no body, such as that to a state update.
+pub async fn read_acknowledgement<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    deadline: Instant,
+) -> Result<(ReplyHead, Vec<u8>), ExchangeError> {
+    within(deadline, read_message(stream, ReplyHead::decode, |head| head.length.unwrap_or(0))).await
 }
 
 /// Writes a whole message and flushes: one write, so that header and body share a record.

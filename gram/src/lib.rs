@@ -8,6 +8,7 @@
 //! | [`state`], [`signal`] | job states and masks; the ten signals |
 //! | [`version`] | the version strings of replies |
 //! | [`wire`] | messages as bytes, no I/O |
+//! | [`endpoint`] | dialling and listening |
 //! | [`exchange`] | one message from or to a stream, under a deadline |
 //! | [`client`] | every operation on a gatekeeper or a job contact |
 //! | [`callback`] | the listener that hears state updates |
@@ -19,6 +20,7 @@ pub mod callback;
 pub mod client;
 pub mod contact;
 pub mod control;
+pub mod endpoint;
 pub mod error;
 pub mod exchange;
 pub mod signal;

@@ -35,7 +35,8 @@ pub(super) fn show(job: &JobContact, stream: &str, part: Part) -> Spec {
         Part::LastLines(lines) => format!("tail -n {lines}"),
         Part::After(bytes) => format!("tail -c +{}", bytes.saturating_add(1)),
     };
-    let places: Vec<String> = LEVELS.iter().map(|levels| format!("\"$c\"/{}/data", entry(job, stream, *levels))).collect();
+    let places: Vec<String> =
+        LEVELS.iter().map(|levels| format!("\"$c\"/{}/data", entry(job, stream, *levels))).collect();
     shell(&format!("{CACHE}; for f in {}; do [ -f \"$f\" ] && exec {command} \"$f\"; done", places.join(" ")))
 }
 
@@ -44,7 +45,8 @@ pub(super) fn remove(job: &JobContact) -> Spec {
     let mut script = CACHE.to_owned();
     for stream in ["stdout", "stderr"] {
         for levels in LEVELS {
-            let (local, global) = (entry(job, stream, levels), format!("global/{}", mangled(&url(job, stream), levels)));
+            let (local, global) =
+                (entry(job, stream, levels), format!("global/{}", mangled(&url(job, stream), levels)));
             // The content goes with its last reference: then only its own link is left.
             script += &format!(
                 "; if [ -d \"$c\"/{local} ]; then rm -rf \"$c\"/{local}; \
@@ -62,7 +64,10 @@ pub(super) fn default_resource(job: &JobContact) -> ResourceContact {
 
 fn shell(script: &str) -> Spec {
     let arguments = vec![literal("-c"), literal(script)];
-    Spec::Boolean(Operator::And, vec![relation("executable", vec![literal("/bin/sh")]), relation("arguments", arguments)])
+    Spec::Boolean(
+        Operator::And,
+        vec![relation("executable", vec![literal("/bin/sh")]), relation("arguments", arguments)],
+    )
 }
 
 fn url(job: &JobContact, stream: &str) -> String {

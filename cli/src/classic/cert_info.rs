@@ -34,8 +34,8 @@ const OPTIONS: &[Opt] = &[
     flag(&["-enddate", "-ed"], "end of validity"),
 ];
 
-fn run(arguments: Vec<OsString>) -> ExitCode {
-    let parsed = match parse(OPTIONS, Order::Mixed, &arguments) {
+fn run(arguments: &[OsString]) -> ExitCode {
+    let parsed = match parse(OPTIONS, Order::Mixed, arguments) {
         Ok(parsed) => parsed,
         Err(error) => return PROGRAM.usage_error(&error.describe()),
     };
@@ -47,7 +47,8 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
     }
     let path = parsed.value("-file").map_or_else(default_path, PathBuf::from);
     let Ok(pem) = std::fs::read(&path) else {
-        return PROGRAM.usage_error(&format!("option -file : \"{}\" is not a valid filename", path.display()));
+        return PROGRAM
+            .usage_error(&format!("option -file : \"{}\" is not a valid filename", path.display()));
     };
     let certificate = match Certificate::from_pem(&pem).map(|certificates| certificates.into_iter().next()) {
         Ok(Some(certificate)) => certificate,

@@ -27,8 +27,8 @@ const OPTIONS: &[Opt] = &[
     flag(&["-quiet", "-q"], "print nothing; implies -force"),
 ];
 
-fn run(arguments: Vec<OsString>) -> ExitCode {
-    let parsed = match parse(OPTIONS, Order::Mixed, &arguments) {
+fn run(arguments: &[OsString]) -> ExitCode {
+    let parsed = match parse(OPTIONS, Order::Mixed, arguments) {
         Ok(parsed) => parsed,
         Err(error) => return PROGRAM.usage_error(&error.describe()),
     };
@@ -39,7 +39,10 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
         return PROGRAM.syntax_only();
     };
     let quiet = parsed.has("-quiet");
-    if !quiet && !parsed.has("-force") && !confirmed("\n    Are you sure you want to cancel the job now (Y/N) ?") {
+    if !quiet
+        && !parsed.has("-force")
+        && !confirmed("\n    Are you sure you want to cancel the job now (Y/N) ?")
+    {
         out("\n\nThe cancel operation was NOT performed.\n");
         return ExitCode::FAILURE;
     }
@@ -50,7 +53,9 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
     globusrun::drive(async {
         end(&job).await?;
         if !quiet {
-            out("\nJob canceled.\nNOTE: You still need to clean files associated with the\njob by running globus-job-clean <jobID>\n");
+            out(
+                "\nJob canceled.\nNOTE: You still need to clean files associated with the\njob by running globus-job-clean <jobID>\n",
+            );
         }
         Ok(())
     })

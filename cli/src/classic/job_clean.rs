@@ -38,8 +38,8 @@ const QUESTION: &str = "
 
     Are you sure you want to cleanup the job now (Y/N) ?";
 
-fn run(arguments: Vec<OsString>) -> ExitCode {
-    let parsed = match parse(OPTIONS, Order::Mixed, &arguments) {
+fn run(arguments: &[OsString]) -> ExitCode {
+    let parsed = match parse(OPTIONS, Order::Mixed, arguments) {
         Ok(parsed) => parsed,
         Err(error) => return PROGRAM.usage_error(&error.describe()),
     };

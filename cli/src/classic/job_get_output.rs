@@ -48,8 +48,8 @@ const OPTIONS: &[Opt] = &[
 /// How long `-follow` waits before it asks again.
 const FOLLOW: Duration = Duration::from_secs(5);
 
-fn run(arguments: Vec<OsString>) -> ExitCode {
-    let parsed = match parse(OPTIONS, Order::Mixed, &arguments) {
+fn run(arguments: &[OsString]) -> ExitCode {
+    let parsed = match parse(OPTIONS, Order::Mixed, arguments) {
         Ok(parsed) => parsed,
         Err(error) => return PROGRAM.usage_error(&error.describe()),
     };
@@ -133,7 +133,10 @@ async fn keep_following(resource: &str, job: &JobContact, stream: &str, lines: u
         if is_terminal(state) {
             return Ok(());
         }
-        file.as_file_mut().set_len(0).and_then(|()| file.as_file_mut().seek(SeekFrom::Start(0))).map_err(local)?;
+        file.as_file_mut()
+            .set_len(0)
+            .and_then(|()| file.as_file_mut().seek(SeekFrom::Start(0)))
+            .map_err(local)?;
         tokio::time::sleep(FOLLOW).await;
     }
 }
@@ -141,11 +144,12 @@ async fn keep_following(resource: &str, job: &JobContact, stream: &str, lines: u
 /// The last so many lines; an unfinished one counts.
 fn last_lines(text: &[u8], lines: u32) -> &[u8] {
     let body = text.strip_suffix(b"\n").unwrap_or(text);
-    let newlines = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let mut newlines =
+        body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     match lines.checked_sub(1) {
         None => &[],
         Some(skipped) => {
-            let start = newlines.skip(skipped as usize).next().unwrap_or(0);
+            let start = newlines.nth(skipped as usize).unwrap_or(0);
             text.get(start..).unwrap_or_default()
         }
     }
@@ -157,9 +161,13 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_those_of_tail() {
-        for (text, lines, expected) in
-            [("a\nb\nc\n", 2, "b\nc\n"), ("a\nb\nc", 2, "b\nc"), ("a\n", 5, "a\n"), ("a\nb\n", 0, ""), ("", 3, "")]
-        {
+        for (text, lines, expected) in [
+            ("a\nb\nc\n", 2, "b\nc\n"),
+            ("a\nb\nc", 2, "b\nc"),
+            ("a\n", 5, "a\n"),
+            ("a\nb\n", 0, ""),
+            ("", 3, ""),
+        ] {
             assert_eq!(last_lines(text.as_bytes(), lines), expected.as_bytes(), "{text:?} {lines}");
         }
     }

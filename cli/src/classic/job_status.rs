@@ -25,8 +25,8 @@ const OPTIONS: &[Opt] = &[
     flag(&["-versions"], "show the versions of all parts"),
 ];
 
-fn run(arguments: Vec<OsString>) -> ExitCode {
-    let parsed = match parse(OPTIONS, Order::OptionsFirst, &arguments) {
+fn run(arguments: &[OsString]) -> ExitCode {
+    let parsed = match parse(OPTIONS, Order::OptionsFirst, arguments) {
         Ok(parsed) => parsed,
         Err(error) => return PROGRAM.usage_error(&error.describe()),
     };

@@ -12,6 +12,7 @@ mod job_clean;
 mod job_get_output;
 mod job_run;
 mod job_status;
+mod mapfile;
 mod options;
 pub mod pages;
 mod proxy_destroy;
@@ -38,7 +39,7 @@ pub struct Program {
     /// A command line that works, for the help.
     pub example: &'static str,
     /// Runs it with the arguments after the name.
-    run: fn(Vec<OsString>) -> ExitCode,
+    run: fn(&[OsString]) -> ExitCode,
 }
 
 /// All of them, by name.
@@ -54,6 +55,9 @@ pub const PROGRAMS: &[&Program] = &[
     &proxy_info::PROGRAM,
     &proxy_destroy::PROGRAM,
     &cert_info::PROGRAM,
+    &mapfile::ADD,
+    &mapfile::DELETE,
+    &mapfile::CHECK,
 ];
 
 /// The program of this name, if it is a classic one.
@@ -64,7 +68,7 @@ pub fn lookup(name: &str) -> Option<&'static Program> {
 impl Program {
     /// Runs the program to its exit code.
     pub fn run(&self, arguments: Vec<OsString>) -> ExitCode {
-        (self.run)(arguments)
+        (self.run)(&arguments)
     }
 
     /// `-version`: the name and our version.
@@ -79,7 +83,10 @@ impl Program {
 
     /// The refusal all script tools print: what is wrong, the syntax, where to read more. Gives exit code 1.
     fn usage_error(&self, message: &str) -> ExitCode {
-        eterminal::out(format_args!("\nERROR: {message}\n\nSyntax : {} {}\n\nUse -help to display full usage.\n", self.name, self.synopsis));
+        terminal::err(format_args!(
+            "\nERROR: {message}\n\nSyntax : {} {}\n\nUse -help to display full usage.\n",
+            self.name, self.synopsis
+        ));
         ExitCode::FAILURE
     }
 }
@@ -96,7 +103,10 @@ impl Program {
 
     /// What the script tools print when nothing was asked of them. Gives exit code 1.
     fn syntax_only(&self) -> ExitCode {
-        terminal::err(format_args!("\nSyntax : {} {}\n\nUse -help to display full usage.\n", self.name, self.synopsis));
+        terminal::err(format_args!(
+            "\nSyntax : {} {}\n\nUse -help to display full usage.\n",
+            self.name, self.synopsis
+        ));
         ExitCode::FAILURE
     }
 

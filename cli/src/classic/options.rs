@@ -14,21 +14,21 @@ pub struct Opt {
 }
 
 /// An option without argument.
-pub const fn flag(names: &'static [&'static str], help: &'static str) -> Opt {
+pub(super) const fn flag(names: &'static [&'static str], help: &'static str) -> Opt {
     Opt { names, value: None, help }
 }
 
 /// An option with an argument.
-pub const fn valued(names: &'static [&'static str], value: &'static str, help: &'static str) -> Opt {
+pub(super) const fn valued(names: &'static [&'static str], value: &'static str, help: &'static str) -> Opt {
     Opt { names, value: Some(value), help }
 }
 
 /// A command line told apart.
 #[derive(Debug, Default)]
-pub struct Parsed {
+pub(super) struct Parsed {
     given: Vec<Given>,
     /// What is not an option, in order.
-    pub operands: Vec<OsString>,
+    pub(super) operands: Vec<OsString>,
 }
 
 /// One option as it stood on the command line.
@@ -42,16 +42,26 @@ struct Given {
 
 /// An argument that does not fit; `position` counts from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OptionError {
+pub(super) enum OptionError {
     /// No option is spelt like this.
-    Unknown { /** from 1 */ position: usize, /** as written */ text: String },
+    Unknown {
+        /** from 1 */
+        position: usize,
+        /** as written */
+        text: String,
+    },
     /// The option's argument is missing.
-    MissingValue { /** from 1 */ position: usize, /** as written */ text: String },
+    MissingValue {
+        /** from 1 */
+        position: usize,
+        /** as written */
+        text: String,
+    },
 }
 
 impl OptionError {
     /// The sentence of the script tools.
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         match self {
             Self::Unknown { text, .. } => format!("option {text} : unrecognized option"),
             Self::MissingValue { text, .. } => format!("option {text} : missing argument"),
@@ -61,7 +71,7 @@ impl OptionError {
 
 /// Where options may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub(super) enum Order {
     /// Anywhere among the operands.
     Mixed,
     /// Only before the first operand; `--` ends them too.
@@ -69,7 +79,11 @@ pub enum Order {
 }
 
 /// Tells options from operands. A lone `-` and everything after `--` (with [`Order::OptionsFirst`]) are operands.
-pub fn parse(table: &'static [Opt], order: Order, arguments: &[OsString]) -> Result<Parsed, OptionError> {
+pub(super) fn parse(
+    table: &'static [Opt],
+    order: Order,
+    arguments: &[OsString],
+) -> Result<Parsed, OptionError> {
     let mut parsed = Parsed::default();
     let mut rest = arguments.iter().enumerate();
     while let Some((index, argument)) = rest.next() {
@@ -111,27 +125,32 @@ fn find(table: &'static [Opt], argument: &OsStr) -> Option<(&'static Opt, &'stat
 
 impl Parsed {
     /// Whether the option with this first name was given.
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.given.iter().any(|given| given.name == name)
     }
 
     /// The last argument of the option with this first name.
-    pub fn value(&self, name: &str) -> Option<&OsStr> {
+    pub(super) fn value(&self, name: &str) -> Option<&OsStr> {
         self.given.iter().rev().find(|given| given.name == name).and_then(|given| given.value.as_deref())
     }
 
+    /// All arguments of the option with this first name, in order.
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &OsStr> {
+        self.given.iter().filter(move |given| given.name == name).filter_map(|given| given.value.as_deref())
+    }
+
     /// The last argument as text; bytes that are not UTF-8 are replaced, so that no name of ours can match them.
-    pub fn text(&self, name: &str) -> Option<String> {
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         self.value(name).map(|value| value.to_string_lossy().into_owned())
     }
 
     /// Where the last argument of this option stood, from 1.
-    pub fn position(&self, name: &str) -> usize {
+    pub(super) fn position(&self, name: &str) -> usize {
         self.given.iter().rev().find(|given| given.name == name).map_or(0, |given| given.position)
     }
 
     /// First names in the order given.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.given.iter().map(|given| given.name)
     }
 }

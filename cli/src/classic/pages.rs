@@ -1,6 +1,6 @@
 //! Help, man pages and shell completions of the classic programs, all from the one [`Program`] definition.
 
-use super::{PROGRAMS, Program, options::Opt};
+use super::{Program, options::Opt};
 use std::fmt::Write;
 
 /// Where the description of an option starts in the help.
@@ -8,7 +8,10 @@ const HELP_COLUMN: usize = 30;
 
 /// `-help`.
 pub fn help(program: &Program) -> String {
-    let mut page = format!("\nSyntax: {} {}\n\n    {}\n\n    Options\n", program.name, program.synopsis, program.summary);
+    let mut page = format!(
+        "\nSyntax: {} {}\n\n    {}\n\n    Options\n",
+        program.name, program.synopsis, program.summary
+    );
     for opt in program.options {
         let spelling = format!("    {}", spelling(opt));
         if spelling.len() < HELP_COLUMN {
@@ -33,7 +36,10 @@ fn spelling(opt: &Opt) -> String {
 }
 
 fn indent(text: &str) -> String {
-    text.lines().map(|line| if line.is_empty() { String::new() } else { format!("    {line}") }).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| if line.is_empty() { String::new() } else { format!("    {line}") })
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The manual page, section 1, in roff.
@@ -60,64 +66,56 @@ pub fn man(program: &Program) -> String {
 /// Backslashes, dashes and leading dots mean something to roff.
 fn roff(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-");
-    escaped.lines().map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() }).collect::<Vec<_>>().join("\n")
+    escaped
+        .lines()
+        .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() })
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
-/// Completion rules for bash, for every classic program.
-pub fn bash() -> String {
-    PROGRAMS.iter().fold(String::new(), |mut text, program| {
-        let words: Vec<&str> = program.options.iter().flat_map(|opt| opt.names.iter().copied()).collect();
-        let _ = writeln!(text, "complete -o default -W '{}' {}", words.join(" "), program.name);
-        text
-    })
+/// Completion rules for bash.
+pub fn bash(program: &Program) -> String {
+    let words: Vec<&str> = program.options.iter().flat_map(|opt| opt.names.iter().copied()).collect();
+    format!("complete -o default -W '{}' {}\n", words.join(" "), program.name)
 }
 
 /// Completion rules for fish.
-pub fn fish() -> String {
+pub fn fish(program: &Program) -> String {
     let mut text = String::new();
-    for program in PROGRAMS {
-        for opt in program.options {
-            for name in opt.names {
-                let requires = if opt.value.is_some() { " -r" } else { "" };
-                let _ = writeln!(
-                    text,
-                    "complete -c {}{requires} -o {} -d '{}'",
-                    program.name,
-                    name.trim_start_matches('-'),
-                    opt.help.replace('\'', "\\'")
-                );
-            }
+    for opt in program.options {
+        let requires = if opt.value.is_some() { " -r" } else { "" };
+        let help = opt.help.replace('\'', "\\'");
+        for name in opt.names {
+            let name = name.trim_start_matches('-');
+            let _ = writeln!(text, "complete -c {}{requires} -o {name} -d '{help}'", program.name);
         }
     }
     text
 }
 
 /// Completion rules for zsh.
-pub fn zsh() -> String {
-    PROGRAMS.iter().fold(String::new(), |mut text, program| {
-        let function = program.name.replace('-', "_");
-        let _ = writeln!(text, "_{function}() {{\n  _arguments \\");
-        for opt in program.options {
-            let help = opt.help.replace('\'', "").replace(['[', ']', ':'], " ");
-            for name in opt.names {
-                let argument = opt.value.map(|value| format!(":{value}:_files")).unwrap_or_default();
-                let _ = writeln!(text, "    '{name}[{help}]{argument}' \\");
-            }
+pub fn zsh(program: &Program) -> String {
+    let mut text = format!("#compdef {}\n_arguments \\\n", program.name);
+    for opt in program.options {
+        let help = opt.help.replace('\'', "").replace(['[', ']', ':'], " ");
+        let argument = opt.value.map(|value| format!(":{value}:_files")).unwrap_or_default();
+        for name in opt.names {
+            let _ = writeln!(text, "  '{name}[{help}]{argument}' \\");
         }
-        let _ = writeln!(text, "    '*:file:_files'\n}}\ncompdef _{function} {}", program.name);
-        text
-    })
+    }
+    text + "  '*:file:_files'\n"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classic::PROGRAMS;
 
     #[test]
     fn every_option_of_every_program_is_on_every_page() {
-        let (bash, zsh, fish) = (bash(), zsh(), fish());
         for program in PROGRAMS {
             let (help, man) = (help(program), man(program));
+            let (bash, zsh, fish) = (bash(program), zsh(program), fish(program));
             for name in program.options.iter().flat_map(|opt| opt.names) {
                 assert!(help.contains(name), "{}: {name} is not in the help", program.name);
                 assert!(man.contains(&roff(name)), "{}: {name} is not in the man page", program.name);

@@ -37,8 +37,8 @@ const OPTIONS: &[Opt] = &[
 /// How delegated proxy files are called.
 const DELEGATED: &str = "x509up_p";
 
-fn run(arguments: Vec<OsString>) -> ExitCode {
-    let parsed = match parse(OPTIONS, Order::OptionsFirst, &arguments) {
+fn run(arguments: &[OsString]) -> ExitCode {
+    let parsed = match parse(OPTIONS, Order::OptionsFirst, arguments) {
         Ok(parsed) => parsed,
         Err(OptionError::Unknown { text, .. }) => {
             return PROGRAM.option_error(&format!("option {text} : unknown option"));

@@ -46,8 +46,8 @@ const OPTIONS: &[Opt] = &[
     valued(&["-bits", "-b"], "B", "key at least so big"),
 ];
 
-fn run(arguments: Vec<OsString>) -> ExitCode {
-    let parsed = match parse(OPTIONS, Order::Mixed, &arguments) {
+fn run(arguments: &[OsString]) -> ExitCode {
+    let parsed = match parse(OPTIONS, Order::Mixed, arguments) {
         Ok(parsed) => parsed,
         Err(error) => return PROGRAM.option_error(&error.describe()),
     };
@@ -101,7 +101,9 @@ struct Demand {
 impl Demand {
     fn parse(parsed: &Parsed) -> Result<Option<Self>, String> {
         let exists = parsed.has("-exists");
-        if let Some(stray) = parsed.names().find(|name| ["-valid", "-hours", "-bits"].contains(name)).filter(|_| !exists) {
+        if let Some(stray) =
+            parsed.names().find(|name| ["-valid", "-hours", "-bits"].contains(name)).filter(|_| !exists)
+        {
             return Err(format!("option {stray} : suboption to -exists"));
         }
         if !exists {

@@ -4,18 +4,16 @@ use super::{
     Program,
     options::{Opt, Order, Parsed, flag, parse, valued},
     proxy_text::date,
-    terminal::{err, out, prompt},
+    terminal::{err, out},
 };
 use crate::{
-    exit::Exit,
-    failure::Failure,
+    commands::passphrase,
     proxy::{self, NewProxy},
 };
 use gsi::{ProxyFormat, ProxyKind, TrustDirectory};
 use jiff::Timestamp;
 use std::{
     ffi::OsString,
-    io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -58,6 +56,9 @@ const OPTIONS: &[Opt] = &[
 /// The original's answer to an expired certificate.
 const EXPIRED: u8 = 2;
 
+/// How the original asks.
+const PROMPT: &str = "Enter GRID pass phrase for this identity:";
+
 /// Without `-valid`: 12 hours.
 const DEFAULT_LIFETIME: u64 = 12 * 3600;
 
@@ -71,8 +72,8 @@ struct Request {
     trust: Option<PathBuf>,
 }
 
-fn run(arguments: Vec<OsString>) -> ExitCode {
-    let parsed = match parse(OPTIONS, Order::Mixed, &arguments) {
+fn run(arguments: &[OsString]) -> ExitCode {
+    let parsed = match parse(OPTIONS, Order::Mixed, arguments) {
         Ok(parsed) => parsed,
         Err(error) => return PROGRAM.option_error(&error.describe()),
     };
@@ -92,10 +93,10 @@ fn request(parsed: &Parsed) -> Result<Request, String> {
     let issuer = match (parsed.value("-cert"), parsed.value("-key")) {
         (None, None) => None,
         (certificate, key) => {
-            let usual = proxy::issuer_paths(&empty_request());
-            let usual = |pick: fn((PathBuf, PathBuf)) -> PathBuf| usual.clone().map(pick).map_err(|error| error.to_string());
-            let certificate = certificate.map_or_else(|| usual(|pair| pair.0), |file| existing("-cert", Path::new(file)))?;
-            let key = key.map_or_else(|| usual(|pair| pair.1), |file| existing("-key", Path::new(file)))?;
+            let (usual_certificate, usual_key) = proxy::issuer_paths(&empty_request());
+            let certificate =
+                certificate.map_or(Ok(usual_certificate), |file| existing("-cert", Path::new(file)))?;
+            let key = key.map_or(Ok(usual_key), |file| existing("-key", Path::new(file)))?;
             Some((certificate, key))
         }
     };
@@ -161,12 +162,14 @@ fn kind(parsed: &Parsed) -> Result<ProxyKind, String> {
         [] => Ok(ProxyKind::Full),
         ["-limited"] => Ok(ProxyKind::Limited),
         ["-independent"] => Ok(ProxyKind::Independent),
-        [restricted @ ("-policy" | "-pl")] | [restricted @ ("-policy" | "-pl"), "-policy" | "-pl"] => Err(format!(
-            "option {restricted} : restricted proxies are refused by every service and are not made here; try -limited"
-        )),
-        [.., last] => {
-            Err(format!("option {last} : -independent, -limited and -policy/-policy-language are mutually exclusive"))
+        [restricted @ ("-policy" | "-pl")] | [restricted @ ("-policy" | "-pl"), "-policy" | "-pl"] => {
+            Err(format!(
+                "option {restricted} : restricted proxies are refused by every service and are not made here; try -limited"
+            ))
         }
+        [.., last] => Err(format!(
+            "option {last} : -independent, -limited and -policy/-policy-language are mutually exclusive"
+        )),
     }
 }
 
@@ -180,7 +183,10 @@ fn lifetime(parsed: &Parsed) -> Result<u64, String> {
         if minutes > 60 {
             return Err("option -valid : specified minutes must be in the range 0-60".into());
         }
-        return hours.checked_mul(3600).and_then(|seconds| seconds.checked_add(minutes * 60)).ok_or_else(form);
+        return hours
+            .checked_mul(3600)
+            .and_then(|seconds| seconds.checked_add(minutes * 60))
+            .ok_or_else(form);
     }
     let hours: Option<u32> = number(parsed, "-hours")?;
     Ok(hours.map_or(DEFAULT_LIFETIME, |hours| u64::from(hours) * 3600))
@@ -192,16 +198,18 @@ fn number(parsed: &Parsed, option: &str) -> Result<Option<u32>, String> {
 }
 
 fn make(request: &Request) -> ExitCode {
+    let (certificate_file, key_file) = proxy::issuer_paths(&request.proxy);
     if request.debug {
-        if let Ok((certificate, key)) = proxy::issuer_paths(&request.proxy) {
-            err(format_args!("\nUser Cert File: {}\nUser Key File: {}", certificate.display(), key.display()));
-        }
         let out = request.proxy.out.clone().unwrap_or_else(gsi::credential::default_proxy_path);
-        err(format_args!("\nOutput File: {}", out.display()));
+        err(format_args!(
+            "\nUser Cert File: {}\nUser Key File: {}\n\nOutput File: {}",
+            certificate_file.display(),
+            key_file.display(),
+            out.display()
+        ));
     }
-    let identity = proxy::issuer_paths(&request.proxy)
+    let identity = std::fs::read(certificate_file)
         .ok()
-        .and_then(|(certificate, _)| std::fs::read(certificate).ok())
         .and_then(|pem| gsi::Certificate::from_pem(&pem).ok()?.into_iter().next());
     if let Some(certificate) = &identity {
         if !request.quiet {
@@ -212,7 +220,7 @@ fn make(request: &Request) -> ExitCode {
             return ExitCode::from(EXPIRED);
         }
     }
-    let mut pass_phrase = || pass_phrase(request.pass_phrase_on_stdin);
+    let mut pass_phrase = || passphrase::get(request.pass_phrase_on_stdin, PROMPT);
     let made = proxy::create(&request.proxy, &mut pass_phrase, Timestamp::now());
     let (credential, _) = match made {
         Ok(made) => made,
@@ -232,7 +240,8 @@ fn make(request: &Request) -> ExitCode {
             Some(directory) => TrustDirectory::open(directory),
             None => TrustDirectory::open_default(),
         };
-        let verified = trust.and_then(|trust| gsi::chain::verify(credential.chain(), &trust, Timestamp::now()));
+        let verified =
+            trust.and_then(|trust| gsi::chain::verify(credential.chain(), &trust, Timestamp::now()));
         if let Err(error) = verified {
             err(format_args!("Error: Couldn't verify the authenticity of the user's credential: {error}"));
             return ExitCode::FAILURE;
@@ -259,21 +268,6 @@ fn report_validity(request: &Request, credential: &gsi::Credential) {
     }
 }
 
-/// From standard input, or asked for without echo.
-fn pass_phrase(on_stdin: bool) -> Result<String, Failure> {
-    if on_stdin {
-        let mut text = String::new();
-        std::io::stdin()
-            .take(4096)
-            .read_to_string(&mut text)
-            .map_err(|error| Failure::local("cannot read the pass phrase from standard input", &error))?;
-        return Ok(text.lines().next().unwrap_or_default().to_owned());
-    }
-    prompt("Enter GRID pass phrase for this identity:");
-    rpassword::read_password()
-        .map_err(|error| Failure::new(Exit::Credential, format!("cannot read the pass phrase: {error}")).try_this("-pwstdin"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,7 +282,10 @@ mod tests {
         assert_eq!(asked(&[]).unwrap().lifetime, 43_200);
         assert_eq!(asked(&["-valid", "1:30"]).unwrap().lifetime, 5_400);
         assert_eq!(asked(&["-hours", "2"]).unwrap().lifetime, 7_200);
-        assert_eq!(asked(&["-valid", "abc"]).unwrap_err(), "option -valid : value must be in the format: H:M");
+        assert_eq!(
+            asked(&["-valid", "abc"]).unwrap_err(),
+            "option -valid : value must be in the format: H:M"
+        );
         assert_eq!(
             asked(&["-valid", "1:70"]).unwrap_err(),
             "option -valid : specified minutes must be in the range 0-60"

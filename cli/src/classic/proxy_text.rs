@@ -28,7 +28,9 @@ const DAY: i64 = 24 * 3600;
 /// `RFC 3820 compliant limited proxy` and its like.
 pub(super) fn kind(certificate: &Certificate) -> String {
     match certificate.kind() {
-        CertificateType::Proxy(ProxyFormat::Legacy, ProxyKind::Limited) => "limited legacy globus proxy".into(),
+        CertificateType::Proxy(ProxyFormat::Legacy, ProxyKind::Limited) => {
+            "limited legacy globus proxy".into()
+        }
         CertificateType::Proxy(ProxyFormat::Legacy, _) => "full legacy globus proxy".into(),
         CertificateType::Proxy(format, kind) => {
             let format = match format {

@@ -22,7 +22,7 @@ impl Args {
     pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let (file, text) = site::read(&site::find(self.config.as_deref()))?;
         let problems = match site::parse(&text, &file) {
-            Ok(site) => check::problems(&site, jiff::Timestamp::now()),
+            Ok(site) => check::problems(&site, &file, jiff::Timestamp::now()),
             Err(problems) => problems,
         };
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();

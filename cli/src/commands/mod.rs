@@ -14,6 +14,7 @@ pub mod jobmanager;
 pub mod list;
 pub mod man;
 pub mod output;
+pub mod passphrase;
 pub mod ping;
 pub mod proxy;
 pub mod reaper;
@@ -32,13 +33,7 @@ use std::{ffi::OsString, process::ExitCode};
 /// Speaks the protocols of the Globus suite (RSL, GSI, GRAM, GASS), so its commands work with stock Globus gatekeepers
 /// and stock Globus clients work with its gatekeeper.
 #[derive(Debug, Parser)]
-#[command(
-    name = "gridiron",
-    version,
-    propagate_version = true,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(name = "gridiron", version, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Print results as JSON, one value per line; errors as JSON on stderr
     #[arg(long, global = true)]
@@ -119,7 +114,7 @@ impl Command {
         let is_daemon = matches!(self, Command::Serve(_) | Command::Jobmanager(_));
         logging::start(log, if is_daemon { "info" } else { "warn" })?;
         let exit = match self {
-            Command::Demo(args) => args.run(ui, log)?,
+            Command::Demo(args) => args.run(ui)?,
             Command::Init(args) => args.run(ui)?,
             Command::Serve(args) => args.run(ui)?,
             Command::Check(args) => args.run(ui)?,
@@ -150,12 +145,11 @@ fn classic_tool(mut words: Vec<OsString>) -> Result<ExitCode, Failure> {
     let arguments = words.split_off(words.len().min(1));
     let name = words.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let Some(tool) = classic::lookup(&name) else {
-        let known: Vec<String> =
-            classic::definitions().iter().map(|tool| tool.get_name().to_owned()).collect();
+        let known: Vec<&str> = classic::PROGRAMS.iter().map(|tool| tool.name).collect();
         let failure = Failure::new(Exit::Usage, format!("no classic tool is called {name}"));
         return Err(failure.try_this(format!("one of: {}", known.join(", "))));
     };
-    Ok(tool(arguments))
+    Ok(tool.run(arguments))
 }
 
 #[cfg(test)]

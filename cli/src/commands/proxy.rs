@@ -1,16 +1,16 @@
 //! `gridiron proxy`: the short-lived credential that jobs and transfers use in the user's name.
 
+use super::{cert, passphrase};
 use crate::{
     exit::Exit,
     failure::Failure,
     proxy::{self, NewProxy},
     ui::Ui,
 };
-use gsi::{Credential, ProxyFormat, ProxyKind, certificate::CertificateType, credential::default_proxy_path};
+use gsi::{Credential, ProxyFormat, ProxyKind, credential::default_proxy_path};
 use jiff::Timestamp;
 use serde_json::json;
-use std::{io::BufRead, path::PathBuf};
-use zeroize::Zeroizing;
+use std::path::PathBuf;
 
 /// Make, show and remove your proxy (the short-lived credential that acts for you)
 #[derive(Debug, clap::Args)]
@@ -128,10 +128,8 @@ impl Init {
         };
         let from_stdin = self.passphrase_stdin;
         let (_, key) = proxy::issuer_paths(&new);
-        let mut passphrase = || match from_stdin {
-            true => passphrase_from_stdin(),
-            false => proxy::ask_passphrase(&format!("Passphrase of {}: ", key.display())),
-        };
+        let prompt = format!("Passphrase of {}: ", key.display());
+        let mut passphrase = || passphrase::get(from_stdin, &prompt);
         let bar = ui.progress("making a key");
         let (credential, path) = proxy::create(&new, &mut passphrase, Timestamp::now())?;
         bar.finish_and_clear();
@@ -179,15 +177,6 @@ impl Destroy {
     }
 }
 
-fn passphrase_from_stdin() -> Result<Zeroizing<String>, Failure> {
-    let mut line = Zeroizing::new(String::new());
-    std::io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(|error| Failure::local("cannot read the passphrase from standard input", &error))?;
-    Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
-}
-
 fn describe(credential: &Credential, path: &std::path::Path) -> serde_json::Value {
     json!({
         "path": path,
@@ -201,24 +190,7 @@ fn describe(credential: &Credential, path: &std::path::Path) -> serde_json::Valu
 }
 
 fn kind(credential: &Credential) -> String {
-    match credential.chain().first().map(gsi::Certificate::kind) {
-        Some(CertificateType::Proxy(format, kind)) => {
-            let format = match format {
-                ProxyFormat::Rfc => "RFC 3820",
-                ProxyFormat::Draft => "draft",
-                ProxyFormat::Legacy => "legacy",
-            };
-            let kind = match kind {
-                ProxyKind::Full => "full",
-                ProxyKind::Limited => "limited",
-                ProxyKind::Independent => "independent",
-                ProxyKind::Restricted => "restricted",
-            };
-            format!("{kind} {format} proxy")
-        }
-        Some(CertificateType::Authority) => "certification authority".to_owned(),
-        Some(CertificateType::EndEntity) | None => "end-entity certificate".to_owned(),
-    }
+    credential.chain().first().map(cert::kind).unwrap_or_default()
 }
 
 fn seconds_left(credential: &Credential) -> i64 {

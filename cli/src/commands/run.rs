@@ -20,7 +20,8 @@ use std::process::ExitCode;
 #[command(after_help = "Examples:
   gridiron run -r grid.example.org /bin/hostname
   gridiron run -r grid.example.org -n 4 -e GREETING=hello -- /bin/sh -c 'echo $GREETING'
-  gridiron run -r grid.example.org -s --rsl '&(executable=/bin/cat)(stdin=$(GLOBUSRUN_GASS_URL)/etc/hosts)'")]
+  gridiron run -r grid.example.org --stdin data.txt /usr/bin/sort
+  gridiron run -r grid.example.org -s -f job.rsl")]
 pub struct Args {
     #[command(flatten)]
     request: Request,

@@ -66,7 +66,9 @@ impl Action {
     /// Decides what is asked.
     pub(super) fn parse(arguments: &[OsString]) -> Result<Self, Refusal> {
         let parsed = parse(OPTIONS, Order::Mixed, arguments).map_err(|error| match error {
-            OptionError::Unknown { position, text } => Refusal::Argument { position, text, reason: "unknown option".into() },
+            OptionError::Unknown { position, text } => {
+                Refusal::Argument { position, text, reason: "unknown option".into() }
+            }
             OptionError::MissingValue { position, text } => {
                 Refusal::Argument { position, text, reason: "not enough arguments".into() }
             }
@@ -78,7 +80,8 @@ impl Action {
             Some(_) => return Ok(Self::Versions),
             None => {}
         }
-        let delegation = if parsed.has("-full-proxy") { DelegationMode::Full } else { DelegationMode::Limited };
+        let delegation =
+            if parsed.has("-full-proxy") { DelegationMode::Full } else { DelegationMode::Limited };
         if let Some(job) = job_id(&parsed, "-kill")? {
             return Ok(Self::Kill(job));
         }
@@ -93,7 +96,9 @@ impl Action {
         }
         let contact = parsed.text("-resource");
         let contact_for = |what: &str| {
-            contact.clone().ok_or_else(|| Refusal::Usage(format!("no resource manager contact specified for {what}")))
+            contact
+                .clone()
+                .ok_or_else(|| Refusal::Usage(format!("no resource manager contact specified for {what}")))
         };
         if parsed.has("-authenticate-only") {
             return Ok(Self::Ping(contact_for("authentication test")?));
@@ -147,11 +152,9 @@ fn job_id(parsed: &Parsed, option: &str) -> Result<Option<JobContact>, Refusal> 
     let Some(text) = parsed.text(option) else { return Ok(None) };
     match text.parse() {
         Ok(contact) => Ok(Some(contact)),
-        Err(_) => Err(Refusal::Argument {
-            position: parsed.position(option),
-            text,
-            reason: BAD_JOB_ID.into(),
-        }),
+        Err(_) => {
+            Err(Refusal::Argument { position: parsed.position(option), text, reason: BAD_JOB_ID.into() })
+        }
     }
 }
 
@@ -224,7 +227,11 @@ mod tests {
         assert_eq!(act(&["-r", "h", "+(&(executable=a))"]).map(drop), Err(Refusal::MultiRequest));
         assert_eq!(
             act(&["-status", "foo"]).map(drop),
-            Err(Refusal::Argument { position: 2, text: "foo".into(), reason: "invalid format of job ID".into() })
+            Err(Refusal::Argument {
+                position: 2,
+                text: "foo".into(),
+                reason: "invalid format of job ID".into()
+            })
         );
         assert_eq!(
             act(&["-f", "/nonexistent", "-r", "h"]).map(drop),

@@ -12,6 +12,9 @@ use gsi::DelegationMode;
 /// What a job manager answers for a job it does not know.
 const JOB_CONTACT_NOT_FOUND: GramError = GramError(156);
 
+/// Who is who could not be settled.
+const AUTHORIZATION: GramError = GramError(7);
+
 /// `-a`: whether the service lets us in.
 pub(super) async fn ping(contact: &str) -> Result<(), u8> {
     let session = session()?;
@@ -107,15 +110,19 @@ fn known(answer: Result<gram::client::JobStatus, ClientError>) -> Result<(), Gra
 
 /// A contact as the client library reads it, with its error number.
 pub(super) fn parse(contact: &str) -> Result<ResourceContact, ClientError> {
-    contact.parse().map_err(|error: gram::contact::ContactError| ClientError {
-        code: GramError(96),
-        message: error.to_string(),
-    })
+    contact
+        .parse()
+        .map_err(|error: gram::contact::ContactError| ClientError::new(GramError(96), error.to_string()))
 }
 
-/// Why, after "because".
+/// Why, after "because": the service's own words, else those of the number. What exactly authentication did not like
+/// follows on a line of its own, as in the original.
 pub(super) fn reason(error: &ClientError) -> String {
-    error.message.clone()
+    match &error.details {
+        Some(details) => details.clone(),
+        None if error.code == AUTHORIZATION => format!("{}\n{}\n", error.code.text(), error.message),
+        None => error.code.text().to_owned(),
+    }
 }
 
 /// Error numbers are the exit codes.

@@ -11,15 +11,15 @@ use super::{
     terminal::{err, out, prompt},
 };
 use crate::session::Session;
-use action::{Action, Refusal};
 pub(super) use action::Submission;
+use action::{Action, Refusal};
 pub(super) use control::{kill as kill_job, state_of as job_state};
-pub(super) use submit::submit as attempt;
 use gram::JobContact;
 use std::{
     ffi::{OsStr, OsString},
     process::ExitCode,
 };
+pub(super) use submit::submit as attempt;
 
 /// The program.
 pub(super) const PROGRAM: Program = Program {
@@ -66,8 +66,8 @@ pub(super) const CONTACTS: &str = "A contact is host[:port][/service][:subject]:
 Without a port it is 2119, without a service jobmanager; without a subject the
 certificate must bear the host's name.";
 
-fn run(arguments: Vec<OsString>) -> ExitCode {
-    let action = match Action::parse(&arguments) {
+fn run(arguments: &[OsString]) -> ExitCode {
+    let action = match Action::parse(arguments) {
         Ok(action) => action,
         Err(refusal) => return refuse(&refusal),
     };
@@ -109,9 +109,7 @@ pub(super) fn drive(work: impl Future<Output = Result<(), u8>>) -> ExitCode {
 /// have seen it.
 pub(super) fn job_id(word: &OsStr, position: usize) -> Result<JobContact, ExitCode> {
     let text = word.to_string_lossy().into_owned();
-    text.parse().map_err(|_| {
-        refuse(&Refusal::Argument { position, text, reason: action::BAD_JOB_ID.into() })
-    })
+    text.parse().map_err(|_| refuse(&Refusal::Argument { position, text, reason: action::BAD_JOB_ID.into() }))
 }
 
 fn refuse(refusal: &Refusal) -> ExitCode {
@@ -124,7 +122,9 @@ fn refuse(refusal: &Refusal) -> ExitCode {
             ExitCode::FAILURE
         }
         Refusal::Usage(message) => {
-            err(format_args!("\nERROR: {message}\n\nSyntax: globusrun {synopsis}\n\n\nUse -help to display full usage"));
+            err(format_args!(
+                "\nERROR: {message}\n\nSyntax: globusrun {synopsis}\n\n\nUse -help to display full usage"
+            ));
             ExitCode::from(u8::MAX)
         }
         Refusal::NotAJob => {

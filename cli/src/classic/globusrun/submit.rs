@@ -11,13 +11,20 @@ use crate::{
 };
 use gram::{GramError, JobState};
 
+/// The first line of progress.
+const CALLBACK_ALLOWED: &str = "globus_gram_client_callback_allow successful";
+
 /// Submits; an `Err` is the exit code, and what went wrong has been printed.
-pub(super) async fn submit(submission: Submission) -> Result<(), u8> {
+pub(in crate::classic) async fn submit(submission: Submission) -> Result<(), u8> {
     let session = session()?;
     let Submission { contact, spec, quiet, serving, wait, interrupt, delegation, dry_run } = submission;
     let contact = parse(&contact).map_err(|error| refused(&error.into()))?;
+    if wait == Wait::Reply && !quiet {
+        // Nobody listens in this mode, but scripts count the lines.
+        out(CALLBACK_ALLOWED);
+    }
     let mut observe = |progress: Progress<'_>| match progress {
-        Progress::Listening(_) if !quiet => out("globus_gram_client_callback_allow successful"),
+        Progress::Listening(_) if !quiet => out(CALLBACK_ALLOWED),
         Progress::Accepted(contact) => {
             if !quiet {
                 out("GRAM Job submission successful");

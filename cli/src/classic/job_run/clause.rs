@@ -89,9 +89,13 @@ impl Clause {
                 "-np" | "-count" => clause.count = Some(number(&option, words.next())?),
                 "-host-count" => clause.host_count = Some(number(&option, words.next())?),
                 "-m" | "-maxtime" => clause.max_time = Some(number(&option, words.next())?),
-                "-p" | "-project" => clause.project = Some(argument(&option, words.next())?.as_bytes().to_vec()),
+                "-p" | "-project" => {
+                    clause.project = Some(argument(&option, words.next())?.as_bytes().to_vec());
+                }
                 "-q" | "-queue" => clause.queue = Some(argument(&option, words.next())?.as_bytes().to_vec()),
-                "-d" | "-dir" => clause.directory = Some(argument(&option, words.next())?.as_bytes().to_vec()),
+                "-d" | "-dir" => {
+                    clause.directory = Some(argument(&option, words.next())?.as_bytes().to_vec());
+                }
                 "-env" => clause.environment.push(binding(argument(&option, words.next())?)?),
                 "-x" | "-extrarsl" => {
                     let relations = argument(&option, words.next())?.as_bytes();

@@ -78,11 +78,14 @@ enum Mode {
     Verify,
 }
 
-fn run(program: &Program, kind: Kind, arguments: Vec<OsString>) -> ExitCode {
+fn run(program: &Program, kind: Kind, arguments: &[OsString]) -> ExitCode {
     let mut mode = Mode::Normal;
-    let mut words = arguments.as_slice();
+    let mut words = arguments;
     while let Some((word, rest)) = words.split_first() {
-        match word.to_str().map(|word| word.strip_prefix('-').filter(|rest| rest.starts_with('-')).unwrap_or(word)) {
+        match word
+            .to_str()
+            .map(|word| word.strip_prefix('-').filter(|rest| rest.starts_with('-')).unwrap_or(word))
+        {
             Some("-help" | "-usage") => {
                 prompt(pages::help(program));
                 return ExitCode::SUCCESS;
@@ -136,7 +139,8 @@ fn perform(program: &Program, kind: Kind, mode: Mode, clause: Clause, request: &
     let spec = match rsl::parse(request) {
         Ok(spec) => spec,
         Err(error) => {
-            return program.usage_error(&format!("the RSL is malformed: {error}\n{}", error.underline(request)));
+            return program
+                .usage_error(&format!("the RSL is malformed: {error}\n{}", error.underline(request)));
         }
     };
     let submission = |dry_run| globusrun::Submission {

@@ -14,7 +14,8 @@ pub(super) enum Output {
 /// The request.
 pub(super) fn write(clause: &Clause, output: Output) -> Vec<u8> {
     let mut relations: Vec<Vec<u8>> = vec![relation("executable", &file(&clause.executable))];
-    let mut add = |name: &str, value: Option<Vec<u8>>| relations.extend(value.map(|value| relation(name, &value)));
+    let mut add =
+        |name: &str, value: Option<Vec<u8>>| relations.extend(value.map(|value| relation(name, &value)));
     add("project", clause.project.as_deref().map(quoted));
     add("queue", clause.queue.as_deref().map(quoted));
     add("maxtime", clause.max_time.map(number));
@@ -68,7 +69,10 @@ fn file(file: &File) -> Vec<u8> {
 
 /// A word that refers to a variable is RSL already; any other is quoted.
 fn word(word: &[u8]) -> Vec<u8> {
-    let refers = word.windows(2).position(|pair| pair == b"$(").is_some_and(|at| word.iter().skip(at).any(|byte| *byte == b')'));
+    let refers = word
+        .windows(2)
+        .position(|pair| pair == b"$(")
+        .is_some_and(|at| word.iter().skip(at).any(|byte| *byte == b')'));
     if refers { word.to_vec() } else { quoted(word) }
 }
 
@@ -107,9 +111,40 @@ mod tests {
             "  &(executable=\"/bin/echo\")\n   (arguments= \"hello\" \"world\")"
         );
         let words = [
-            "h", "-np", "3", "-m", "5", "-p", "proj", "-q", "que", "-d", "/tmp", "-env", "A=1", "-env",
-            "B=two words", "-stdin", "/in", "-stdout", "-s", "/tmp/out", "-stderr", "-l", "err", "-x",
-            "&(foo=bar)(a=b)", "-s", "/bin/echo", "x y", "q\"q", "$(HOME)/z", "it's", "--", "-np", "2",
+            "h",
+            "-np",
+            "3",
+            "-m",
+            "5",
+            "-p",
+            "proj",
+            "-q",
+            "que",
+            "-d",
+            "/tmp",
+            "-env",
+            "A=1",
+            "-env",
+            "B=two words",
+            "-stdin",
+            "/in",
+            "-stdout",
+            "-s",
+            "/tmp/out",
+            "-stderr",
+            "-l",
+            "err",
+            "-x",
+            "&(foo=bar)(a=b)",
+            "-s",
+            "/bin/echo",
+            "x y",
+            "q\"q",
+            "$(HOME)/z",
+            "it's",
+            "--",
+            "-np",
+            "2",
         ];
         assert_eq!(
             dump(&words, Output::Here),
