@@ -67,8 +67,8 @@ pub fn lookup(name: &str) -> Option<&'static Program> {
 
 impl Program {
     /// Runs the program to its exit code.
-    pub fn run(&self, arguments: Vec<OsString>) -> ExitCode {
-        (self.run)(&arguments)
+    pub fn run(&self, arguments: &[OsString]) -> ExitCode {
+        (self.run)(arguments)
     }
 
     /// `-version`: the name and our version.

@@ -149,7 +149,7 @@ fn classic_tool(mut words: Vec<OsString>) -> Result<ExitCode, Failure> {
         let failure = Failure::new(Exit::Usage, format!("no classic tool is called {name}"));
         return Err(failure.try_this(format!("one of: {}", known.join(", "))));
     };
-    Ok(tool.run(arguments))
+    Ok(tool.run(&arguments))
 }
 
 #[cfg(test)]

@@ -125,11 +125,11 @@ fn run(program: &Program, kind: Kind, arguments: &[OsString]) -> ExitCode {
     if Session::open().is_err() {
         return program.usage_error("proxy does not exist");
     }
-    perform(program, kind, mode, clause, &request)
+    perform(program, kind, mode, &clause, &request)
 }
 
-fn perform(program: &Program, kind: Kind, mode: Mode, clause: Clause, request: &[u8]) -> ExitCode {
-    let serving = serving(&clause, kind);
+fn perform(program: &Program, kind: Kind, mode: Mode, clause: &Clause, request: &[u8]) -> ExitCode {
+    let serving = serving(clause, kind);
     let wait = match kind {
         Kind::Run => Wait::End,
         // Staging needs our server until the job has been handed to the scheduler.
