@@ -77,7 +77,7 @@ async fn refusals_keep_status_and_reason() {
     let reply = "HTTP/1.1 404 File Not Found\r\nContent-Length: 128\r\n\r\n<html></html>";
     match get(&[reply]).await.unwrap_err() {
         GassError::Refused { status, reason, .. } => {
-            assert_eq!((status, reason.as_str()), (404, "File Not Found"))
+            assert_eq!((status, reason.as_str()), (404, "File Not Found"));
         }
         other => panic!("{other}"),
     }

@@ -66,6 +66,7 @@ where
         let service = Arc::clone(&service);
         Box::pin(async move { Ok::<_, Infallible>(service.answer(request).await) })
     });
+    let mut stream = Patience::new(stream, STALLED);
     let served = http1::Builder::new()
         .keep_alive(false)
         .half_close(true)
@@ -73,15 +74,16 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(GREETING)
         .max_buf_size(MAX_HEADERS)
-        .serve_connection(TokioIo::new(Patience::new(stream, STALLED)), handler)
-        .without_shutdown();
-    let mut stream = served.await?.io.into_inner();
+        .serve_connection(TokioIo::new(&mut stream), handler)
+        .without_shutdown()
+        .await
+        .map(drop);
     let _ = tokio::time::timeout(LINGER, async {
         stream.shutdown().await?;
         tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
     })
     .await;
-    Ok(())
+    Ok(served?)
 }
 
 impl Service {
