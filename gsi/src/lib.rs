@@ -14,6 +14,8 @@ pub mod crl;
 pub mod delegation;
 pub mod der;
 pub mod error;
+#[cfg(test)]
+mod forge;
 pub mod gridmap;
 pub mod key;
 pub mod name;
