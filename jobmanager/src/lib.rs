@@ -1,8 +1,12 @@
 //! One local account's jobs: request → job, state machine, durable store, schedulers, stdio, call-backs.
 
 pub mod config;
+pub mod job;
 pub mod launch;
+pub mod machine;
+pub mod octets;
 pub mod reaper;
+pub mod request;
 pub mod scheduler;
 pub mod store;
 
