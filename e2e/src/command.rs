@@ -6,6 +6,7 @@ use rustix::{
 };
 use std::{
     io::{Read, Write},
+    os::fd::OwnedFd,
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
@@ -16,7 +17,7 @@ use std::{
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A program that has ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Finished {
     /// The command line, for messages.
     pub line: String,
@@ -138,12 +139,7 @@ impl Running {
 
     /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
-        kill_process(self.pid(), Signal::INT).expect("it runs");
-    }
-
-    /// The process's id.
-    pub fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
     }
 
     /// Waits for its end.
@@ -152,7 +148,8 @@ impl Running {
         use std::os::unix::process::ExitStatusExt;
 
         let deadline = self.start + DEADLINE;
-        let ended = wait_for_end(self.pid(), deadline);
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).expect("it is our child");
+        let ended = wait_for_end(&process, deadline);
         if !ended {
             self.child.kill().ok();
         }
@@ -180,13 +177,11 @@ impl Drop for Running {
 }
 
 /// Waits until the process has ended; false when the deadline comes first.
-pub fn wait_for_end(pid: Pid, deadline: Instant) -> bool {
-    // A process that cannot be opened is gone already.
-    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return true };
+pub fn wait_for_end(process: &OwnedFd, deadline: Instant) -> bool {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(left).ok();
-        match poll(&mut [PollFd::new(&process, PollFlags::IN)], timeout.as_ref()) {
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], timeout.as_ref()) {
             Ok(0) => return false,
             Ok(_) => return true,
             Err(rustix::io::Errno::INTR) => {}

@@ -17,7 +17,8 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`world`] | a site, a user and the user's commands; the matrix |
+//! | [`world`] | a site and a user of it; the matrix |
+//! | [`user`] | a user's folder, proxy and commands |
 //! | [`stock`] | which stock programs are installed; skipping what needs them |
 //! | [`pki`] | a certificate authority made with openssl |
 //! | [`stock_site`], [`our_site`] | a running site of either make |
@@ -35,7 +36,9 @@ pub mod pki;
 pub mod processes;
 pub mod stock;
 pub mod stock_site;
+pub mod user;
 pub mod world;
 
 pub use command::{Finished, Running};
-pub use world::{Kind, World};
+pub use user::{Kind, User};
+pub use world::World;

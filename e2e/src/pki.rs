@@ -87,6 +87,24 @@ pub fn host_name() -> String {
     if resolves { name } else { "localhost".to_owned() }
 }
 
+/// Makes a proxy file of this person that ended yesterday, which no tool for proxies would make.
+pub fn expired_proxy(identity: &Identity, file: &Path) {
+    let part = |extension| file.with_extension(extension);
+    let subject = format!("{}/CN=12345", identity.subject);
+    let mut command = openssl(&["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", &subject]);
+    run(command.arg("-keyout").arg(part("key")).arg("-out").arg(part("csr")));
+    // A full RFC 3820 proxy (gsi.md §5.2).
+    let extension = "1.3.6.1.5.5.7.1.14=critical,DER:300C300A06082B06010505071501\n";
+    fs::write(part("ext"), extension).expect("writable");
+    let mut command = openssl(&["x509", "-req", "-days", "-1", "-set_serial", "12345"]);
+    command.arg("-CA").arg(&identity.certificate).arg("-CAkey").arg(&identity.key);
+    run(command.arg("-in").arg(part("csr")).arg("-extfile").arg(part("ext")).arg("-out").arg(part("pem")));
+    let parts =
+        [&part("pem"), &part("key"), &identity.certificate].map(|part| fs::read(part).expect("just made"));
+    fs::write(file, parts.concat()).expect("writable");
+    fs::set_permissions(file, Permissions::from_mode(0o600)).expect("ours");
+}
+
 fn make(folder: &Path) {
     let trust = folder.join("certificates");
     fs::create_dir_all(&trust).expect("the target folder is writable");

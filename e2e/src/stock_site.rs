@@ -80,6 +80,7 @@ impl StockSite {
             .env("GLOBUS_HOSTNAME", host_name())
             .env("LC_ALL", "C")
             .env_remove("X509_USER_PROXY")
+            .envs(setup.site_environment.iter().map(|(name, value)| (name, value)))
             .current_dir(dir);
         let gatekeeper = Running::start(command, None);
         let printed = gatekeeper.wait_for("\n");

@@ -100,7 +100,7 @@ impl Client {
 
     /// `globusrun -a`: would I be let in?
     pub async fn ping(&self, contact: &ResourceContact) -> Result<(), ClientError> {
-        let peer = Peer::Gatekeeper(contact);
+        let peer = Peer::Probed(contact);
         let message = request::encode_ping(&contact.service, &contact.host);
         let stream = self.open(peer, DelegationMode::None).await?;
         ask(stream, &message, ANSWER).await.map_err(|failure| peer.explain(failure))?;
@@ -109,7 +109,7 @@ impl Client {
 
     /// `globusrun -j`.
     pub async fn version(&self, contact: &ResourceContact) -> Result<Version, ClientError> {
-        let peer = Peer::Gatekeeper(contact);
+        let peer = Peer::Probed(contact);
         let message = request::encode_version(&contact.service, &contact.host);
         // A stock gatekeeper starts a job manager to answer this, and that wants a credential.
         let stream = self.open(peer, DelegationMode::Limited).await?;
@@ -139,7 +139,7 @@ impl Client {
         if message.len() > wire::MAX_BODY {
             let text =
                 format!("the request has {} bytes, at most {} can be sent", message.len(), wire::MAX_BODY);
-            return Err(ClientError::new(GramError::INVALID_REQUEST, text));
+            return Err(ClientError::new(GramError::PROTOCOL_FAILED, text));
         }
         let stream = self.open(peer, mode).await?;
         let body = ask(stream, &message, SLOW_ANSWER).await.map_err(|failure| peer.explain(failure))?;
@@ -244,7 +244,7 @@ impl Client {
     async fn open(&self, peer: Peer<'_>, mode: DelegationMode) -> Result<SecureStream, ClientError> {
         let opening = async {
             match peer {
-                Peer::Gatekeeper(contact) => {
+                Peer::Gatekeeper(contact) | Peer::Probed(contact) => {
                     let tcp = endpoint::dial(&contact.host, contact.port).await.map_err(Failure::Connect)?;
                     let expect = match &contact.subject {
                         Some(subject) => Expect::Identity(subject.clone()),
@@ -287,14 +287,20 @@ async fn receive(stream: &mut SecureStream, deadline: Instant) -> Result<Vec<u8>
 /// Who is being talked to.
 #[derive(Debug, Clone, Copy)]
 enum Peer<'a> {
+    /// A gatekeeper that gets a job request.
     Gatekeeper(&'a ResourceContact),
+    /// A gatekeeper that is only asked whether it would, or its version.
+    Probed(&'a ResourceContact),
+    /// A job manager.
     Job(&'a JobContact),
 }
 
 impl std::fmt::Display for Peer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Gatekeeper(contact) => write!(f, "the gatekeeper at {}:{}", contact.host, contact.port),
+            Self::Gatekeeper(contact) | Self::Probed(contact) => {
+                write!(f, "the gatekeeper at {}:{}", contact.host, contact.port)
+            }
             Self::Job(job) => write!(f, "the job manager at {}:{}", job.host, job.port),
         }
     }
@@ -334,13 +340,16 @@ impl Peer<'_> {
     fn explain(self, failure: Failure) -> ClientError {
         let unreachable = match self {
             Self::Gatekeeper(_) => GramError::CONNECTION_FAILED,
-            Self::Job(_) => GramError::CONTACTING_JOB_MANAGER,
+            // Stock clients say "job manager" here even where it is the gatekeeper that does not answer.
+            Self::Probed(_) | Self::Job(_) => GramError::CONTACTING_JOB_MANAGER,
         };
         match failure {
             Failure::Connect(error) => ClientError::new(
                 unreachable,
                 match self {
-                    Self::Gatekeeper(_) => format!("cannot connect to {self}: {error}; check host and port"),
+                    Self::Gatekeeper(_) | Self::Probed(_) => {
+                        format!("cannot connect to {self}: {error}; check host and port")
+                    }
                     Self::Job(_) => format!("cannot connect to {self}: {error}; the job has probably ended"),
                 },
             ),
@@ -360,11 +369,11 @@ impl Peer<'_> {
             Failure::Http(status) => {
                 let code = reply::code_of_status(status);
                 let hint = match (status, self) {
-                    (403, Self::Gatekeeper(_)) => {
+                    (403, Self::Gatekeeper(_) | Self::Probed(_)) => {
                         "; this identity is not in its grid-mapfile, or may not use the service or account asked for"
                             .to_owned()
                     }
-                    (404, Self::Gatekeeper(contact)) => format!("; it has no service {:?}", contact.service),
+                    (404, Self::Gatekeeper(contact) | Self::Probed(contact)) => format!("; it has no service {:?}", contact.service),
                     _ => String::new(),
                 };
                 ClientError::new(code, format!("{self} answered HTTP {status}: {}{hint}", code.text()))
@@ -383,31 +392,32 @@ mod tests {
     use super::*;
     use std::io;
 
-    fn code(job: bool, failure: Failure) -> u16 {
+    /// The number of a failure of a submission, a probe and a query.
+    fn codes(failure: impl Fn() -> Failure) -> [u16; 3] {
         let contact: ResourceContact = "h/s".parse().unwrap();
-        let contact_of_job: JobContact = "https://h:1/2/3/".parse().unwrap();
-        let peer = if job { Peer::Job(&contact_of_job) } else { Peer::Gatekeeper(&contact) };
-        let error = peer.explain(failure);
-        assert!(error.message.contains(" at h:"), "{error}");
-        error.code.0
+        let job: JobContact = "https://h:1/2/3/".parse().unwrap();
+        [Peer::Gatekeeper(&contact), Peer::Probed(&contact), Peer::Job(&job)].map(|peer| {
+            let error = peer.explain(failure());
+            assert!(error.message.contains(" at h:"), "{error}");
+            error.code.0
+        })
     }
 
     #[test]
     fn numbers_of_failures() {
-        let refused = || Failure::Connect(io::ErrorKind::ConnectionRefused.into());
-        assert_eq!(code(false, refused()), 12);
-        assert_eq!(code(true, refused()), 79);
-        let closed = || Failure::Security(GsiError::Io(io::ErrorKind::UnexpectedEof.into()));
-        assert_eq!(code(false, closed()), 12);
-        assert_eq!(code(true, closed()), 79);
+        assert_eq!(codes(|| Failure::Connect(io::ErrorKind::ConnectionRefused.into())), [12, 79, 79]);
+        assert_eq!(
+            codes(|| Failure::Security(GsiError::Io(io::ErrorKind::UnexpectedEof.into()))),
+            [12, 79, 79]
+        );
         for (status, number) in [(400, 10), (403, 7), (404, 93), (500, 47), (503, 89)] {
-            assert_eq!(code(false, Failure::Http(status)), number);
+            assert_eq!(codes(|| Failure::Http(status)), [number; 3]);
         }
-        assert_eq!(code(false, ExchangeError::Closed { received: 0 }.into()), 10);
-        assert_eq!(code(false, ExchangeError::Deadline.into()), 10);
-        assert_eq!(code(false, WireError::MissingLength.into()), 89);
-        assert_eq!(code(false, WireError::MissingAttribute("status").into()), 91);
-        assert_eq!(code(true, WireError::Version(3).into()), 49);
+        assert_eq!(codes(|| ExchangeError::Closed { received: 0 }.into()), [10; 3]);
+        assert_eq!(codes(|| ExchangeError::Deadline.into()), [10; 3]);
+        assert_eq!(codes(|| WireError::MissingLength.into()), [89; 3]);
+        assert_eq!(codes(|| WireError::MissingAttribute("status").into()), [91; 3]);
+        assert_eq!(codes(|| WireError::Version(3).into()), [49; 3]);
     }
 
     #[test]

@@ -262,4 +262,25 @@ mod tests {
             "the connection to the server failed (check host and port) (error code 12)"
         );
     }
+
+    /// Asks the installed protocol library, through Python's foreign function interface.
+    #[test]
+    fn the_texts_are_the_stock_librarys() {
+        const SCRIPT: &str = "
+import ctypes
+text = ctypes.CDLL('libglobus_gram_protocol.so.3').globus_gram_protocol_error_string
+text.restype = ctypes.c_char_p
+for number in range(170): print(text(number).decode())
+";
+        let output = std::process::Command::new("python3").args(["-c", SCRIPT]).output();
+        let Some(output) = output.ok().filter(|output| output.status.success()) else {
+            println!("skipped: python3 or libglobus_gram_protocol.so.3 is not installed");
+            return;
+        };
+        let stock = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(stock.lines().count(), 170);
+        for (number, text) in (0..).zip(stock.lines()) {
+            assert_eq!(GramError(number).text(), text, "{number}");
+        }
+    }
 }

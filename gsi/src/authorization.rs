@@ -1,6 +1,8 @@
 //! Whom the initiator accepts (gsi.md §7.4).
 
-use crate::{GsiError, Peer, Subject};
+use crate::chain::identity;
+use crate::settings;
+use crate::{GsiError, Name, Peer, Subject};
 
 /// What the other end must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +17,138 @@ pub enum Expect {
     Anyone,
 }
 
+/// Which names of a host certificate count (`NAME_COMPATIBILITY`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NameCompatibility {
+    /// dNSNames alone when there are any, else the first CN.
+    #[default]
+    StrictRfc2818,
+    /// dNSNames or the first CN.
+    Hybrid,
+    /// The first CN alone, with the old wildcard in the contacted name.
+    StrictGt2,
+}
+
+/// Why the other end was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthorizationError {
+    /// The certificate is not that host's.
+    #[error("contacted host {host}, but the certificate is for {}: {identity}", names.join(", "))]
+    Host {
+        /// The name contacted.
+        host: String,
+        /// The names the certificate has that count.
+        names: Vec<String>,
+        /// The identity found.
+        identity: Subject,
+    },
+    /// Another identity than the one asked for.
+    #[error("expected {expected}, but the other end is {identity}")]
+    Identity {
+        /// The identity asked for.
+        expected: Subject,
+        /// The identity found.
+        identity: Subject,
+    },
+    /// Another identity than our own.
+    #[error("expected our own identity {expected}, but the other end is {identity}")]
+    NotMyself {
+        /// Our own.
+        expected: Subject,
+        /// The identity found.
+        identity: Subject,
+    },
+    /// `NAME_COMPATIBILITY` has an unknown value.
+    #[error("NAME_COMPATIBILITY={0} is unknown; use STRICT_RFC2818, HYBRID or STRICT_GT2")]
+    UnknownCompatibility(String),
+    /// gsi.conf is broken.
+    #[error(transparent)]
+    Settings(#[from] settings::SettingsError),
+}
+
 impl Expect {
     /// Decides; `own` is our own identity.
-    pub fn accepts(&self, _peer: &Peer, _own: &Subject) -> Result<(), GsiError> {
-        todo!()
+    pub fn accepts(&self, peer: &Peer, own: &Subject) -> Result<(), GsiError> {
+        let identity = peer.identity.clone();
+        match self {
+            Self::Host(host) => Ok(host_matches(host, peer, NameCompatibility::from_environment()?)?),
+            Self::Identity(expected) if is_identity(expected, &identity) => Ok(()),
+            Self::Identity(expected) => {
+                Err(AuthorizationError::Identity { expected: expected.clone(), identity }.into())
+            }
+            Self::Myself if *own == identity => Ok(()),
+            Self::Myself => Err(AuthorizationError::NotMyself { expected: own.clone(), identity }.into()),
+            Self::Anyone => Ok(()),
+        }
     }
+}
+
+impl NameCompatibility {
+    /// `GLOBUS_GSSAPI_NAME_COMPATIBILITY`, else gsi.conf, else the default.
+    ///
+    /// # Errors
+    /// When the value is unknown or gsi.conf broken.
+    pub fn from_environment() -> Result<Self, AuthorizationError> {
+        match settings::value("NAME_COMPATIBILITY")?.as_deref() {
+            None | Some("" | "STRICT_RFC2818") => Ok(Self::StrictRfc2818),
+            Some("HYBRID") => Ok(Self::Hybrid),
+            Some("STRICT_GT2") => Ok(Self::StrictGt2),
+            Some(other) => Err(AuthorizationError::UnknownCompatibility(other.to_owned())),
+        }
+    }
+}
+
+/// Exact comparison. A person may have written a slash of a value without the backslash that certificates' names are
+/// rendered with, so the expected name is read and rendered again.
+fn is_identity(expected: &Subject, identity: &Subject) -> bool {
+    let rendered = || Name::parse_one_line(expected.as_str()).is_ok_and(|name| name.subject() == identity);
+    expected == identity || rendered()
+}
+
+/// The table of §7.4.
+fn host_matches(host: &str, peer: &Peer, mode: NameCompatibility) -> Result<(), AuthorizationError> {
+    let host = host.trim_end_matches('.');
+    let certificate = identity(&peer.chain);
+    let dns_names = certificate.map(|certificate| certificate.dns_names()).unwrap_or_default();
+    // The service in front of the host, as in `ldap/h`, is ignored.
+    let common_name = certificate.and_then(|certificate| certificate.subject().common_name());
+    let common_name = common_name.map(|cn| cn.split_once('/').map_or(cn, |(_, host)| host));
+    let by_dns = || dns_names.iter().any(|pattern| dns_name_covers(pattern, host));
+    let by_name = || common_name.is_some_and(|cn| cn.eq_ignore_ascii_case(host));
+    let by_old_name = || common_name.is_some_and(|cn| cn.eq_ignore_ascii_case(&without_interface(host)));
+    let accepted = match mode {
+        NameCompatibility::StrictRfc2818 if dns_names.is_empty() => by_name(),
+        NameCompatibility::StrictRfc2818 => by_dns(),
+        NameCompatibility::Hybrid => by_dns() || by_name() || by_old_name(),
+        NameCompatibility::StrictGt2 => by_name() || by_old_name(),
+    };
+    if accepted {
+        return Ok(());
+    }
+    let names = dns_names.iter().cloned().chain(common_name.map(str::to_owned)).collect();
+    Err(AuthorizationError::Host { host: host.to_owned(), names, identity: peer.identity.clone() })
+}
+
+/// A dNSName, in which one `*` may end one label, against a host name.
+fn dns_name_covers(pattern: &str, host: &str) -> bool {
+    let pattern = pattern.trim_end_matches('.');
+    if !pattern.contains('*') {
+        return pattern.eq_ignore_ascii_case(host);
+    }
+    let single = pattern.matches('*').count() == 1;
+    let (patterns, labels) = (pattern.split('.').collect::<Vec<_>>(), host.split('.').collect::<Vec<_>>());
+    let covers = |(pattern, label): (&&str, &&str)| match pattern.strip_suffix('*') {
+        Some(start) => label.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start)),
+        None => pattern.eq_ignore_ascii_case(label),
+    };
+    // A wildcard alone would cover every top-level name.
+    single && patterns.len() > 1 && patterns.len() == labels.len() && patterns.iter().zip(&labels).all(covers)
+}
+
+/// The old wildcard: `host-interface.site` stands for `host.site`.
+fn without_interface(host: &str) -> String {
+    let (first, rest) = host.split_once('.').map_or((host, None), |(first, rest)| (first, Some(rest)));
+    let first = first.split_once('-').map_or(first, |(machine, _)| machine);
+    rest.map_or_else(|| first.to_owned(), |rest| format!("{first}.{rest}"))
 }

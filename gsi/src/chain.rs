@@ -1,7 +1,22 @@
-//! Chain checking (gsi.md §5.4, §5.5): pure, takes certificates, trust and a time.
+//! Chain checking (gsi.md §5.4, §5.5): takes certificates, trust and a time.
+//!
+//! Two steps: [`path`] finds the way from the leaf to a trusted root, checking signatures on the way; [`rules`] judges
+//! that path from the root down. Each refusal has its own variant of [`ChainError`].
 
+mod error;
+mod path;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use error::ChainError;
+
+use crate::certificate::{CertificateType, ProxyKind};
 use crate::{Certificate, GsiError, Subject, TrustDirectory};
 use jiff::Timestamp;
+
+/// Most certificates of a path, and most that a peer may present.
+pub const MAX_CHAIN_LENGTH: usize = 100;
 
 /// Who is at the other end: the result of a successful check.
 #[derive(Debug, Clone)]
@@ -19,10 +34,33 @@ pub struct Peer {
 }
 
 /// Checks a presented chain, leaf first (in any order after it), against the trust directory.
-pub fn verify(
-    _presented: &[Certificate],
-    _trust: &TrustDirectory,
-    _now: Timestamp,
-) -> Result<Peer, GsiError> {
-    todo!()
+///
+/// # Errors
+/// [`GsiError::Chain`] with the first rule that is broken, looked at from the root.
+pub fn verify(presented: &[Certificate], trust: &TrustDirectory, now: Timestamp) -> Result<Peer, GsiError> {
+    let path = path::build(presented, trust, now)?;
+    rules::judge(&path, trust, now)?;
+    let leaf = path.first().ok_or(ChainError::Empty)?;
+    let certificates = || path.iter().map(|link| &link.certificate);
+    let identity = identity(certificates()).ok_or_else(|| ChainError::NoEndEntity {
+        subject: leaf.certificate.subject().subject().clone(),
+    })?;
+    Ok(Peer {
+        subject: leaf.certificate.subject().subject().clone(),
+        identity: identity.subject().subject().clone(),
+        limited: matches!(leaf.certificate.kind(), CertificateType::Proxy(_, ProxyKind::Limited)),
+        expires: certificates().map(Certificate::not_after).min().unwrap_or(now),
+        chain: certificates().filter(|certificate| presented.contains(certificate)).cloned().collect(),
+    })
+}
+
+/// The certificate whose subject is the identity of a chain (§5.5): the first one, from the leaf up, that is an end
+/// entity or an independent proxy.
+pub fn identity<'a>(leaf_first: impl IntoIterator<Item = &'a Certificate>) -> Option<&'a Certificate> {
+    leaf_first.into_iter().find(|certificate| {
+        matches!(
+            certificate.kind(),
+            CertificateType::EndEntity | CertificateType::Proxy(_, ProxyKind::Independent)
+        )
+    })
 }

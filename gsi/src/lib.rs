@@ -3,6 +3,7 @@
 //! Names, certificates, proxy certificates, trust anchors, chain checking, delegation, gridmap, and TLS set-up.
 //! The only crate of the workspace that names the TLS and X.509 libraries.
 
+mod attribute;
 pub mod authority;
 pub mod authorization;
 pub mod certificate;
@@ -17,6 +18,9 @@ pub mod gridmap;
 pub mod key;
 pub mod name;
 pub mod proxy;
+pub mod request;
+pub mod settings;
+pub mod signature;
 pub mod signing_policy;
 pub mod tls;
 pub mod trust;

@@ -1,10 +1,66 @@
 //! Distinguished names (gsi.md §7): DER, the one-line rendering, comparing, hashing.
 
-/// A name as it stands in a certificate: raw DER, kept byte for byte.
+use crate::GsiError;
+use crate::attribute;
+use crate::der::{self, Reader};
+use md5::{Digest as _, Md5};
+use sha1::Sha1;
+use std::fmt::Write as _;
+use x509_parser::asn1_rs::{Any, FromDer as _, Oid};
+use x509_parser::x509::X509Name;
+
+/// Longest name accepted, in bytes of DER or of one-line text.
+pub const MAX_NAME_BYTES: usize = 16 * 1024;
+
+const UTF8_STRING: u8 = 12;
+const PRINTABLE_STRING: u8 = 19;
+const TELETEX_STRING: u8 = 20;
+const IA5_STRING: u8 = 22;
+const VISIBLE_STRING: u8 = 26;
+const UNIVERSAL_STRING: u8 = 28;
+const BMP_STRING: u8 = 30;
+
+/// A name as it stands in a certificate: raw DER, kept byte for byte, with the forms everybody asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name {
     der: Vec<u8>,
     one_line: Subject,
+    /// The canonical form of §7.3: what chaining and file names are decided on.
+    canonical: Vec<u8>,
+    first_common_name: Option<String>,
+}
+
+/// Why a name was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// The DER is not that of a Name.
+    #[error("not a distinguished name in DER: {0}")]
+    Malformed(String),
+    /// Longer than [`MAX_NAME_BYTES`].
+    #[error("a name of {0} bytes is too long (at most {MAX_NAME_BYTES})")]
+    TooLong(usize),
+    /// One-line text that does not begin with a slash.
+    #[error("{0:?} is not a subject name: it must start with `/`, as in /O=Grid/CN=Some Body")]
+    NoSlash(String),
+    /// One-line text with a part that has no `=`.
+    #[error("{text:?} is not a subject name: {part:?} has no `=`; write TYPE=value, as in CN=Some Body")]
+    NoValue {
+        /// The whole text.
+        text: String,
+        /// The part at fault.
+        part: String,
+    },
+    /// One-line text with an attribute type nobody knows.
+    #[error(
+        "unknown attribute type {kind:?} in {text:?}; known are C, ST, L, O, OU, CN, DC, UID, emailAddress ... or an OID"
+    )]
+    UnknownType {
+        /// The whole text.
+        text: String,
+        /// The type at fault.
+        kind: String,
+    },
 }
 
 /// A name in the one-line rendering `/O=Grid/CN=x` (§7.1). `==` is the exact comparison of self and identity
@@ -17,17 +73,25 @@ impl Subject {
     pub fn new(one_line: impl Into<String>) -> Self {
         Self(one_line.into())
     }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
-    /// Gridmap and signing-policy comparison.
-    pub fn matches(&self, _other: &Subject) -> bool {
-        todo!()
+
+    /// Gridmap and signing-policy comparison: without case, old spellings of `emailAddress` and `UID` equal to new ones.
+    pub fn matches(&self, other: &Subject) -> bool {
+        self == other || self.normalized() == other.normalized()
     }
-    /// The first CN, if any.
+
+    /// The text two subjects share exactly when they [match](Self::matches): a key for look-up tables.
+    pub fn normalized(&self) -> String {
+        normalize(&self.0)
+    }
+
+    /// The first CN, if any, as it is written in the text (escapes of §7.1 included).
     pub fn common_name(&self) -> Option<&str> {
-        todo!()
+        components(&self.0).find(|part| part.kind.eq_ignore_ascii_case("CN")).map(|part| part.value)
     }
 }
 
@@ -39,35 +103,487 @@ impl std::fmt::Display for Subject {
 
 impl Name {
     /// From the DER SEQUENCE of a Name.
-    pub fn from_der(_der: &[u8]) -> Result<Self, crate::GsiError> {
-        todo!()
+    pub fn from_der(der: &[u8]) -> Result<Self, GsiError> {
+        Ok(Self::decode(der)?)
     }
-    /// Parses a one-line name into DER (§7.2 last item).
-    pub fn parse_one_line(_text: &str) -> Result<Self, crate::GsiError> {
-        todo!()
+
+    fn decode(der: &[u8]) -> Result<Self, NameError> {
+        if der.len() > MAX_NAME_BYTES {
+            return Err(NameError::TooLong(der.len()));
+        }
+        match X509Name::from_der(der) {
+            Ok(([], parsed)) => Ok(Self::from_parsed(&parsed)),
+            Ok((rest, _)) => Err(NameError::Malformed(format!("{} bytes follow it", rest.len()))),
+            Err(error) => Err(NameError::Malformed(error.to_string())),
+        }
     }
+
+    /// From a name the X.509 parser has already read.
+    pub(crate) fn from_parsed(parsed: &X509Name<'_>) -> Self {
+        let mut name = Self::empty();
+        name.der = parsed.as_raw().to_vec();
+        for rdn in parsed.iter_rdn() {
+            let attributes = rdn.iter().map(|attribute| Attribute {
+                oid: attribute.attr_type(),
+                tag: identifier_octet(attribute.attr_value()),
+                value: attribute.attr_value().data,
+            });
+            name.push_derived(&attributes.collect::<Vec<_>>());
+        }
+        name
+    }
+
+    /// Parses a one-line name into DER (§7.2 last item). Beyond what stock programs read, the escapes of the rendering
+    /// (`\/`, `\+`, `\xHH`) and multi-valued RDNs are understood, so that every rendering can be read back.
+    pub fn parse_one_line(text: &str) -> Result<Self, GsiError> {
+        Ok(Self::encode(text)?)
+    }
+
+    fn encode(text: &str) -> Result<Self, NameError> {
+        if text.len() > MAX_NAME_BYTES {
+            return Err(NameError::TooLong(text.len()));
+        }
+        if !text.starts_with('/') {
+            return Err(NameError::NoSlash(text.to_owned()));
+        }
+        let mut rdns: Vec<Vec<(Oid<'static>, u8, Vec<u8>)>> = Vec::new();
+        for part in components(text) {
+            if part.kind.is_empty() || part.malformed {
+                return Err(NameError::NoValue { text: text.to_owned(), part: part.kind.to_owned() });
+            }
+            let unknown = || NameError::UnknownType { text: text.to_owned(), kind: part.kind.to_owned() };
+            let oid = oid_of_type(part.kind).ok_or_else(unknown)?;
+            let value = unescape(part.value);
+            let attribute = (oid.clone(), string_tag(&oid, &value), value);
+            match rdns.last_mut() {
+                Some(rdn) if part.joined => rdn.push(attribute),
+                _ => rdns.push(vec![attribute]),
+            }
+        }
+        let mut name = Self::empty();
+        for rdn in &rdns {
+            let attributes = rdn.iter().map(|(oid, tag, value)| Attribute { oid, tag: *tag, value });
+            name.push(&attributes.collect::<Vec<_>>());
+        }
+        Ok(name)
+    }
+
     /// The DER SEQUENCE.
     pub fn as_der(&self) -> &[u8] {
         &self.der
     }
+
     /// The one-line rendering.
     pub fn subject(&self) -> &Subject {
         &self.one_line
     }
+
+    /// The value of the first CN, unescaped; what host authorization looks at (§7.4).
+    pub fn common_name(&self) -> Option<&str> {
+        self.first_common_name.as_deref()
+    }
+
     /// New-style hash for file names in a trust directory (§7.3), 8 hex digits.
     pub fn hash(&self) -> String {
-        todo!()
+        file_name_hash(&Sha1::digest(&self.canonical))
     }
+
     /// Old-style (MD5) hash.
     pub fn old_hash(&self) -> String {
-        todo!()
+        file_name_hash(&Md5::digest(&self.der))
     }
+
     /// Comparison for issuer/subject chaining: canonical form of §7.3.
-    pub fn chains_to(&self, _other: &Name) -> bool {
-        todo!()
+    pub fn chains_to(&self, other: &Name) -> bool {
+        self.canonical == other.canonical
     }
+
+    /// The canonical form of §7.3; equal exactly when two names [chain](Self::chains_to).
+    pub(crate) fn canonical(&self) -> &[u8] {
+        &self.canonical
+    }
+
     /// This name plus one CN RDN (PrintableString): the subject of a proxy.
-    pub fn with_common_name(&self, _cn: &str) -> Name {
-        todo!()
+    #[must_use]
+    pub fn with_common_name(&self, cn: &str) -> Name {
+        let oid = COMMON_NAME;
+        let tag = if is_printable_string(cn.as_bytes()) { PRINTABLE_STRING } else { UTF8_STRING };
+        let mut name = self.clone();
+        name.push(&[Attribute { oid: &oid, tag, value: cn.as_bytes() }]);
+        name
+    }
+
+    /// The value of the last RDN when that is a single CN: `proxy` in a legacy proxy's subject.
+    pub(crate) fn last_common_name<'a>(parsed: &'a X509Name<'_>) -> Option<&'a [u8]> {
+        let rdn = parsed.iter_rdn().last()?;
+        let mut attributes = rdn.iter();
+        let attribute = attributes.next()?;
+        (attributes.next().is_none() && *attribute.attr_type() == COMMON_NAME)
+            .then(|| attribute.attr_value().data)
+    }
+
+    /// True when `self` is `issuer` plus exactly one RDN that is a single CN: the shape of every proxy's subject (§5.1).
+    pub(crate) fn extends_by_common_name(parsed: &X509Name<'_>, issuer: &X509Name<'_>) -> bool {
+        let depth = issuer.iter_rdn().count();
+        let same_start =
+            parsed.iter_rdn().take(depth).map(rdn_canonical).eq(issuer.iter_rdn().map(rdn_canonical));
+        parsed.iter_rdn().count() == depth + 1 && same_start && Self::last_common_name(parsed).is_some()
+    }
+
+    fn empty() -> Self {
+        let one_line = Subject(String::new());
+        Self { der: der::sequence(&[]), one_line, canonical: Vec::new(), first_common_name: None }
+    }
+
+    /// Appends an RDN to the DER and to the derived forms.
+    fn push(&mut self, attributes: &[Attribute<'_>]) {
+        let before = Reader::new(&self.der).content(der::SEQUENCE).unwrap_or_default();
+        self.der = der::sequence(&[before, &set_of(attributes.iter().map(Attribute::to_der))]);
+        self.push_derived(attributes);
+    }
+
+    /// Appends an RDN to the derived forms only.
+    fn push_derived(&mut self, attributes: &[Attribute<'_>]) {
+        self.canonical.extend(set_of(attributes.iter().map(Attribute::to_canonical)));
+        for (index, attribute) in attributes.iter().enumerate() {
+            self.one_line.0.push(if index == 0 { '/' } else { '+' });
+            attribute.render(&mut self.one_line.0);
+            if self.first_common_name.is_none() && *attribute.oid == COMMON_NAME {
+                self.first_common_name = attribute.text();
+            }
+        }
+    }
+}
+
+const COMMON_NAME: Oid<'static> = Oid::new(std::borrow::Cow::Borrowed(&[0x55, 0x04, 0x03]));
+
+/// One type and value of an RDN.
+struct Attribute<'a> {
+    oid: &'a Oid<'a>,
+    /// Identifier octet of the value.
+    tag: u8,
+    value: &'a [u8],
+}
+
+impl Attribute<'_> {
+    fn to_der(&self) -> Vec<u8> {
+        self.encode(self.tag, self.value)
+    }
+
+    fn to_canonical(&self) -> Vec<u8> {
+        match self.text() {
+            Some(text) => self.encode(UTF8_STRING, canonical_text(&text).as_bytes()),
+            None => self.to_der(),
+        }
+    }
+
+    fn encode(&self, tag: u8, value: &[u8]) -> Vec<u8> {
+        der::sequence(&[&der::object_identifier(self.oid.as_bytes()), &der::element(tag, &[value])])
+    }
+
+    /// The value as text, for the string types that OpenSSL folds into the canonical form.
+    fn text(&self) -> Option<String> {
+        let latin1 = || self.value.iter().map(|&byte| char::from(byte)).collect();
+        match self.tag {
+            UTF8_STRING => std::str::from_utf8(self.value).ok().map(str::to_owned),
+            PRINTABLE_STRING | TELETEX_STRING | IA5_STRING | VISIBLE_STRING => Some(latin1()),
+            BMP_STRING => {
+                let units = self.value.chunks_exact(2).filter_map(|pair| pair.try_into().ok());
+                let units: Vec<u16> = units.map(u16::from_be_bytes).collect();
+                String::from_utf16(&units).ok()
+            }
+            UNIVERSAL_STRING => {
+                let units = self.value.chunks_exact(4).filter_map(|quad| quad.try_into().ok());
+                units.map(|quad| char::from_u32(u32::from_be_bytes(quad))).collect()
+            }
+            _ => None,
+        }
+    }
+
+    /// `TYPE=value` with the escapes of §7.1.
+    fn render(&self, out: &mut String) {
+        let dotted = self.oid.to_id_string();
+        out.push_str(attribute::by_oid(&dotted).map_or(dotted.as_str(), |known| known.short));
+        out.push('=');
+        for &byte in self.value {
+            match byte {
+                b'/' | b'+' => out.extend(['\\', char::from(byte)]),
+                b' '..=b'~' => out.push(char::from(byte)),
+                _ => {
+                    let _ = write!(out, "\\x{byte:02X}");
+                }
+            }
+        }
+    }
+}
+
+fn rdn_canonical(rdn: &x509_parser::x509::RelativeDistinguishedName<'_>) -> Vec<u8> {
+    set_of(rdn.iter().map(|attribute| {
+        let tag = identifier_octet(attribute.attr_value());
+        Attribute { oid: attribute.attr_type(), tag, value: attribute.attr_value().data }.to_canonical()
+    }))
+}
+
+/// Blanks trimmed and folded, ASCII letters lower-cased (§7.3).
+fn canonical_text(text: &str) -> String {
+    // OpenSSL's idea of a blank includes the vertical tab, Rust's `is_ascii_whitespace` does not.
+    let blank = |c: char| c.is_ascii_whitespace() || c == '\u{b}';
+    let mut words = text.split(blank).filter(|word| !word.is_empty());
+    let mut out = String::with_capacity(text.len());
+    if let Some(first) = words.next() {
+        out.push_str(first);
+    }
+    for word in words {
+        out.push(' ');
+        out.push_str(word);
+    }
+    out.make_ascii_lowercase();
+    out
+}
+
+/// Lower case, with the aliases of §7.2 replaced where a component begins.
+fn normalize(one_line: &str) -> String {
+    const ALIASES: [(&str, &str); 3] =
+        [("uid=", "userid="), ("e=", "emailaddress="), ("email=", "emailaddress=")];
+    let lower = one_line.to_ascii_lowercase();
+    if !lower.contains("/e") && !lower.contains("/uid=") {
+        return lower;
+    }
+    let mut parts = lower.split('/');
+    let mut out = String::with_capacity(lower.len() + 16);
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        out.push('/');
+        match ALIASES.iter().find_map(|(old, new)| part.strip_prefix(old).map(|rest| (new, rest))) {
+            Some((new, rest)) => out.extend([*new, rest]),
+            None => out.push_str(part),
+        }
+    }
+    out
+}
+
+/// One `TYPE=value` of a one-line name, as written.
+struct Component<'a> {
+    kind: &'a str,
+    value: &'a str,
+    /// Belongs to the same RDN as the one before (`+`).
+    joined: bool,
+    /// There was no `=`; `kind` holds the whole part.
+    malformed: bool,
+}
+
+/// Splits a one-line name: a value reaches to the last `/` before the next `=` (§7.2), or to a `+` before a known type.
+fn components(text: &str) -> impl Iterator<Item = Component<'_>> {
+    let mut rest = text.strip_prefix('/').unwrap_or(text);
+    let mut joined = false;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let Some((kind, after)) = rest.split_once('=') else {
+            let kind = std::mem::take(&mut rest);
+            return Some(Component { kind, value: "", joined, malformed: true });
+        };
+        let this_joined = joined;
+        let (value, next) = match value_end(after) {
+            Some((end, plus)) => {
+                joined = plus;
+                let (value, tail) = after.split_at_checked(end).unwrap_or((after, ""));
+                (value, tail.get(1..).unwrap_or_default())
+            }
+            None => (after, ""),
+        };
+        rest = next;
+        Some(Component { kind, value, joined: this_joined, malformed: false })
+    })
+}
+
+/// Where the value at the start of `text` ends, and whether by a `+`; None when it reaches to the end of the text.
+fn value_end(text: &str) -> Option<(usize, bool)> {
+    let mut boundary: Option<(usize, bool)> = None;
+    let mut escaped = false;
+    for (index, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '/' => boundary = Some((index, false)),
+            // A bare plus ends a value only before something that is surely a type, and never hides a slash.
+            '+' if joins(text.get(index + 1..).unwrap_or_default()) => boundary = Some((index, true)),
+            '=' => {
+                let kind = boundary.and_then(|(at, _)| text.get(at + 1..index)).unwrap_or_default();
+                if is_type_shaped(kind) {
+                    return boundary;
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn joins(after_plus: &str) -> bool {
+    after_plus.split_once('=').is_some_and(|(kind, _)| oid_of_type(kind).is_some())
+}
+
+fn is_type_shaped(kind: &str) -> bool {
+    !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
+}
+
+fn oid_of_type(kind: &str) -> Option<Oid<'static>> {
+    if kind.starts_with(|c: char| c.is_ascii_digit()) {
+        return dotted_oid(kind);
+    }
+    attribute::by_name(kind).and_then(|known| dotted_oid(known.oid))
+}
+
+fn dotted_oid(text: &str) -> Option<Oid<'static>> {
+    let arcs: Option<Vec<u64>> = text.split('.').map(|arc| arc.parse().ok()).collect();
+    let arcs = arcs.filter(|arcs| matches!(arcs.as_slice(), [0..=1, 0..=39, ..] | [2, 0..=39, ..]))?;
+    Oid::from(&arcs).ok()
+}
+
+/// `\xHH` is a byte, a backslash before anything else is dropped.
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.as_bytes();
+    while let [first, rest @ ..] = bytes {
+        (bytes, _) = match (first, rest) {
+            (b'\\', [b'x' | b'X', high, low, tail @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                (tail, out.push(hex_digit(*high) << 4 | hex_digit(*low)))
+            }
+            (b'\\', [next, tail @ ..]) => (tail, out.push(*next)),
+            _ => (rest, out.push(*first)),
+        };
+    }
+    out
+}
+
+fn hex_digit(digit: u8) -> u8 {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or_default()
+}
+
+/// The string type OpenSSL would choose when making a request: the fixed ones of RFC 5280, UTF8String for the rest.
+fn string_tag(oid: &Oid<'_>, value: &[u8]) -> u8 {
+    let short = attribute::by_oid(&oid.to_id_string()).map(|known| known.short);
+    match short {
+        Some("C" | "serialNumber" | "dnQualifier") if is_printable_string(value) => PRINTABLE_STRING,
+        Some("emailAddress" | "DC") if value.is_ascii() => IA5_STRING,
+        _ if std::str::from_utf8(value).is_ok() => UTF8_STRING,
+        _ => TELETEX_STRING,
+    }
+}
+
+fn is_printable_string(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(byte))
+}
+
+fn identifier_octet(any: &Any<'_>) -> u8 {
+    let number = u8::try_from(any.tag().0).unwrap_or(0x1f) & 0x1f;
+    (any.class() as u8) << 6 | u8::from(any.header.is_constructed()) << 5 | number
+}
+
+fn file_name_hash(digest: &[u8]) -> String {
+    let first: [u8; 4] = digest.first_chunk().copied().unwrap_or_default();
+    format!("{:08x}", u32::from_le_bytes(first))
+}
+
+/// A DER SET OF: members in ascending order of their encodings.
+fn set_of(members: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut members: Vec<_> = members.collect();
+    members.sort();
+    der::element(der::SET, &[&members.concat()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_line(text: &str) -> String {
+        Name::parse_one_line(text).unwrap().subject().as_str().to_owned()
+    }
+
+    #[test]
+    fn hashes_are_those_openssl_gives_files() {
+        let name = Name::parse_one_line("/O=Grid/OU=peer/CN=Peer CA").unwrap();
+        assert_eq!((name.hash().as_str(), name.old_hash().as_str()), ("6af08547", "ce7f022a"));
+        let spaced = Name::parse_one_line("/O=GRID/OU=  peer/CN=peer \t ca ").unwrap();
+        assert!(spaced.chains_to(&name));
+        assert_eq!(spaced.hash(), "6af08547");
+        assert_ne!(spaced.old_hash(), "ce7f022a");
+    }
+
+    #[test]
+    fn slashes_and_bytes_are_escaped() {
+        assert_eq!(one_line("/O=Grid/CN=host/h.example.org"), r"/O=Grid/CN=host\/h.example.org");
+        assert_eq!(one_line(r"/O=Grid/CN=host\/h"), r"/O=Grid/CN=host\/h");
+        assert_eq!(one_line("/CN=Jürgen"), r"/CN=J\xC3\xBCrgen");
+        assert_eq!(one_line(r"/CN=J\xC3\xBCrgen"), r"/CN=J\xC3\xBCrgen");
+        assert_eq!(one_line("/ST=x+L=A B"), "/ST=x+L=A B");
+        assert_eq!(one_line("/CN=a+b"), r"/CN=a\+b");
+        assert_eq!(one_line("/1.2.3.4=x/cn=y/Email=z"), "/1.2.3.4=x/CN=y/emailAddress=z");
+    }
+
+    #[test]
+    fn common_name_is_the_first() {
+        let name = Name::parse_one_line("/O=Grid/CN=host/h/CN=proxy").unwrap();
+        assert_eq!(name.common_name(), Some("host/h"));
+        assert_eq!(name.subject().common_name(), Some(r"host\/h"));
+        assert_eq!(Subject::new("/O=Grid/CN=host/h/CN=proxy").common_name(), Some("host/h"));
+        assert_eq!(Subject::new("/O=Grid").common_name(), None);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_one_line_name_is_said() {
+        let failure = |text: &str| Name::encode(text).unwrap_err();
+        assert!(matches!(failure("O=Grid"), NameError::NoSlash(_)));
+        assert!(
+            matches!(failure("/O=Grid/ORGUNIT=x"), NameError::UnknownType { kind, .. } if kind == "ORGUNIT")
+        );
+        assert!(matches!(failure("/Grid"), NameError::NoValue { .. }));
+        assert!(matches!(failure(&"/CN=x".repeat(4000)), NameError::TooLong(20000)));
+    }
+
+    #[test]
+    fn aliases_match() {
+        let matches = |a: &str, b: &str| Subject::new(a).matches(&Subject::new(b));
+        assert!(matches("/O=Grid/UID=x", "/o=grid/userid=X"));
+        assert!(matches("/CN=x/E=a@b", "/CN=x/emailAddress=A@B"));
+        assert!(matches("/CN=x/Email=a@b", "/CN=x/E=a@b"));
+        assert!(!matches("/O=Grid/CN=x", "/O=Grid/CN=xy"));
+    }
+
+    #[test]
+    fn a_proxy_name_is_one_common_name_longer() {
+        let user = Name::parse_one_line("/O=Grid/CN=Some Body").unwrap();
+        let proxy = user.with_common_name("12345");
+        assert_eq!(proxy.subject().as_str(), "/O=Grid/CN=Some Body/CN=12345");
+        assert_eq!(proxy, Name::from_der(proxy.as_der()).unwrap());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+            let _ = Name::from_der(&bytes);
+        }
+
+        #[test]
+        fn arbitrary_text_never_panics(text in "/?[A-Za-z=/+\\\\x0-9. ü]{0,60}") {
+            let _ = Name::parse_one_line(&text);
+            let _ = Subject::new(text).common_name();
+        }
+
+        #[test]
+        fn renderings_read_back(values in proptest::collection::vec("[ -~ü]{0,12}", 1..5)) {
+            let text = values.iter().map(|value| {
+                let value = value.replace(['=', '\\'], "-").replace('/', "\\/").replace('+', "\\+");
+                format!("/OU={value}")
+            }).collect::<String>();
+            let name = Name::parse_one_line(&text).unwrap();
+            let again = Name::parse_one_line(name.subject().as_str()).unwrap();
+            proptest::prop_assert_eq!(&again, &name);
+            proptest::prop_assert_eq!(&Name::from_der(name.as_der()).unwrap(), &name);
+        }
     }
 }

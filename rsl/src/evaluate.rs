@@ -20,13 +20,15 @@ pub struct EvaluationError {
     pub message: String,
 }
 
-/// What to do with `$(NAME default)`, which RSL 1.0 documents and the stock library never evaluates (rsl.md §6).
+/// Which variables can be evaluated (rsl.md §6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Defaults {
-    /// The default counts when NAME is undefined: for a server, which may accept more than stock.
-    Honour,
-    /// An error, as in the stock library: for a client that is about to send the request to any server.
-    Refuse,
+pub enum Dialect {
+    /// RSL 1.0 as documented: `$(NAME default)` gives the default when NAME is undefined, and a name may be computed,
+    /// as in `$($(A))`. For a server, which may accept more than stock.
+    Documented,
+    /// What the stock library evaluates: both of these are errors. For a client that is about to send the request to
+    /// any server.
+    Stock,
 }
 
 /// Lower-cases attribute names and drops underscores, recursively; values are left alone.
@@ -48,22 +50,22 @@ pub fn canonicalise(spec: &Spec) -> Spec {
 /// # Errors
 /// An undefined variable, a definition that is not a pair of literals, or a result above [`MAX_EVALUATED_BYTES`].
 pub fn evaluate(spec: &Spec, symbols: &Symbols) -> Result<Spec, EvaluationError> {
-    evaluate_with(spec, symbols, Defaults::Honour)
+    evaluate_with(spec, symbols, Dialect::Documented)
 }
 
-/// As [`evaluate`], with a choice about `$(NAME default)`.
+/// As [`evaluate`], with a choice of dialect.
 ///
 /// # Errors
 /// As [`evaluate`].
-pub fn evaluate_with(spec: &Spec, symbols: &Symbols, defaults: Defaults) -> Result<Spec, EvaluationError> {
-    Evaluation { outermost: symbols, scopes: Vec::new(), defaults, left: MAX_EVALUATED_BYTES }.spec(spec)
+pub fn evaluate_with(spec: &Spec, symbols: &Symbols, dialect: Dialect) -> Result<Spec, EvaluationError> {
+    Evaluation { outermost: symbols, scopes: Vec::new(), dialect, left: MAX_EVALUATED_BYTES }.spec(spec)
 }
 
 struct Evaluation<'a> {
     outermost: &'a Symbols,
     /// One for each open boolean, innermost last.
     scopes: Vec<Symbols>,
-    defaults: Defaults,
+    dialect: Dialect,
     /// Bytes of text that may still be produced.
     left: usize,
 }
@@ -148,7 +150,7 @@ impl Evaluation<'_> {
     fn append_variable(&mut self, contents: &[Value], out: &mut Vec<u8>) -> Result<(), EvaluationError> {
         let (name, default) = match contents {
             [name] => (name, None),
-            [name, default] if self.defaults == Defaults::Honour => (name, Some(default)),
+            [name, default] if self.dialect == Dialect::Documented => (name, Some(default)),
             [name, _] => {
                 return Err(EvaluationError {
                     message: format!(
@@ -172,6 +174,15 @@ impl Evaluation<'_> {
         let name = match name {
             Value::Literal(name) => name,
             Value::Variable(_) | Value::Concat(..) | Value::Sequence(_) => {
+                if self.dialect == Dialect::Stock {
+                    return Err(EvaluationError {
+                        message: format!(
+                            "$({}) has a computed name, which servers of the Grid Community Toolkit refuse; \
+                             write the name out",
+                            show(name)
+                        ),
+                    });
+                }
                 let mut text = Vec::new();
                 self.append(name, &mut text)?;
                 computed = text;

@@ -1,7 +1,7 @@
 //! Every example of rsl.md §12 that needs no running service: canonical form, refusal, value after evaluation.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
-use rsl::evaluate::{Defaults, Symbols, canonicalise, evaluate, evaluate_with};
+use rsl::evaluate::{Dialect, Symbols, canonicalise, evaluate, evaluate_with};
 use rsl::print::print;
 use rsl::{Spec, parse};
 
@@ -20,10 +20,10 @@ fn text(spec: &Spec) -> String {
     String::from_utf8(print(spec).unwrap()).unwrap()
 }
 
-/// Canonical text after evaluation, with defaults refused as the stock library does.
+/// Canonical text after evaluation, as the stock library does it.
 fn evaluated(source: &str) -> Result<String, String> {
     let spec = parse(source.as_bytes()).unwrap();
-    evaluate_with(&spec, &symbols(), Defaults::Refuse).map(|spec| text(&spec)).map_err(|error| error.message)
+    evaluate_with(&spec, &symbols(), Dialect::Stock).map(|spec| text(&spec)).map_err(|error| error.message)
 }
 
 #[test]
@@ -261,7 +261,8 @@ fn evaluation_errors_say_what_would_be_right() {
         "&(a=$(NOSUCH))",
         "&(a=$(HOME /dev/null))",
         "&(a=$(A B C))",
-        "&(a=$((b c)))",
+        "&(a=$($(LOGNAME)))",
+        "&(a=b#$((c d)))",
         "&(rsl_substitution=(A (x y)))(b=c)",
     ]
     .map(|source| evaluated(source).unwrap_err())
@@ -269,14 +270,15 @@ fn evaluation_errors_say_what_would_be_right() {
     insta::assert_snapshot!(all);
 }
 
-/// A server may honour defaults (rsl.md §6), which stock never does.
+/// A server may honour defaults and computed names (rsl.md §6), which stock never does.
 #[test]
-fn defaults_can_be_honoured() {
+fn the_documented_dialect_evaluates_more() {
     for (source, expected) in [
         ("&(a=$(NOSUCH /dev/null))", r#"&("a" = "/dev/null" )"#),
         ("&(a=$(HOME /dev/null))", r#"&("a" = "/home/u" )"#),
         ("&(a=$(NOSUCH $(HOME)/x))", r#"&("a" = "/home/u/x" )"#),
         ("&(a=$(NOSUCH $(NOR_THIS z)))", r#"&("a" = "z" )"#),
+        ("&(rsl_substitution=(u 5))(a=$($(LOGNAME)))", r#"&("rsl_substitution" = ("u" "5" ) )("a" = "5" )"#),
     ] {
         assert_eq!(
             evaluate(&parse(source.as_bytes()).unwrap(), &symbols()).map(|spec| text(&spec)).as_deref(),

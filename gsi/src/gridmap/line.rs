@@ -1,0 +1,112 @@
+//! One line of a grid-mapfile, read and written (gsi.md §10).
+
+use crate::Subject;
+use std::fmt::Write as _;
+
+/// What a line says.
+pub(super) enum Line {
+    /// Nothing, or a comment.
+    Blank,
+    /// Neither; with what is wrong.
+    Malformed(String),
+    /// A subject and its accounts.
+    Entry {
+        subject: Subject,
+        accounts: Vec<String>,
+        /// How many bytes of the line the subject takes, with what stands before it.
+        subject_end: usize,
+    },
+}
+
+impl Line {
+    /// Reads one line, without its newline.
+    pub(super) fn parse(bytes: &[u8]) -> Self {
+        let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
+        let rest = bytes.get(start..).unwrap_or_default();
+        let (written, quotes) = match rest {
+            [] | [b'#', ..] => return Self::Blank,
+            [b'"', inside @ ..] => match closing_quote(inside) {
+                Some(end) => (inside.get(..end).unwrap_or_default(), 2),
+                None => return Self::Malformed("the double quote is never closed".to_owned()),
+            },
+            _ => (rest.split(u8::is_ascii_whitespace).next().unwrap_or_default(), 0),
+        };
+        let subject_end = start + written.len() + quotes;
+        let accounts = String::from_utf8_lossy(bytes.get(subject_end..).unwrap_or_default()).into_owned();
+        let accounts = accounts.split(|c: char| c == ',' || c == '\0' || c.is_ascii_whitespace());
+        let accounts = accounts.filter(|account| !account.is_empty()).map(str::to_owned).collect();
+        Self::Entry { subject: decode(written), accounts, subject_end }
+    }
+}
+
+/// Where the quote that ends the subject stands: a backslash protects the next character.
+fn closing_quote(inside: &[u8]) -> Option<usize> {
+    let mut escaped = false;
+    inside.iter().position(|&byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })
+}
+
+/// `\xHH` is a byte, any other backslash is dropped; bytes that are not printable ASCII are then written `\xHH`, as in
+/// the rendering of certificates.
+fn decode(written: &[u8]) -> Subject {
+    let mut subject = String::with_capacity(written.len());
+    let mut rest = written;
+    while let [first, tail @ ..] = rest {
+        let byte;
+        (byte, rest) = match (first, tail) {
+            (b'\\', [b'x', high, low, tail @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                (hex_digit(*high) << 4 | hex_digit(*low), tail)
+            }
+            (b'\\', [next, tail @ ..]) => (*next, tail),
+            _ => (*first, tail),
+        };
+        match byte {
+            b' '..=b'~' => subject.push(char::from(byte)),
+            _ => {
+                let _ = write!(subject, "\\x{byte:02X}");
+            }
+        }
+    }
+    Subject::new(subject)
+}
+
+fn hex_digit(digit: u8) -> u8 {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or_default()
+}
+
+/// The line for a subject, with everything escaped so that it reads back as that subject.
+pub(super) fn write(subject: &Subject, accounts: &[String]) -> String {
+    let mut line = String::from('"');
+    let mut rest = subject.as_str();
+    while let Some(c) = rest.chars().next() {
+        if let Some(digits) = unprintable_escape(rest) {
+            line.extend(["\\x", digits]);
+            rest = rest.get(4..).unwrap_or_default();
+            continue;
+        }
+        if c == '"' || c == '\\' {
+            line.push('\\');
+        }
+        // A newline would end the line; every other character is read as its bytes.
+        if c.is_ascii_control() {
+            let _ = write!(line, "\\x{:02X}", u32::from(c));
+        } else {
+            line.push(c);
+        }
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+    }
+    line.push_str("\" ");
+    line.push_str(&accounts.join(","));
+    line
+}
+
+/// The two digits of a `\xHH` that stands for a byte beyond printable ASCII, and so may stay as it is.
+fn unprintable_escape(text: &str) -> Option<&str> {
+    let digits = text.strip_prefix("\\x")?.get(..2)?;
+    let canonical = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F'));
+    let byte = u8::from_str_radix(digits, 16).ok()?;
+    (canonical && !matches!(byte, b' '..=b'~')).then_some(digits)
+}

@@ -1,0 +1,153 @@
+//! What lies between the socket and TLS: token lengths taken out, the invalid SNI hidden, the handshake bounded.
+
+use super::framing::Deframer;
+use super::invalid_sni::HelloFilter;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The most a peer may send before it is authenticated, in bytes. A chain of ten certificates has some 15,000.
+pub(crate) const MAX_HANDSHAKE: usize = 256 * 1024;
+
+/// How much is read at a time while the ClientHello is looked at.
+const READ_SIZE: usize = 4096;
+
+/// How the peer's tokens arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// GSI-wrapped: lengths may stand before tokens.
+    Tokens,
+    /// SSL-compatible: plain TLS.
+    Plain,
+}
+
+/// A socket as TLS sees it.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    tcp: TcpStream,
+    deframer: Option<Deframer>,
+    hello: Option<HelloFilter>,
+    /// Bytes that TLS may read, from `ready_at` on.
+    ready: Vec<u8>,
+    ready_at: usize,
+    /// How much more may arrive before [`Transport::established`].
+    allowance: Option<usize>,
+}
+
+impl Transport {
+    /// For the accepting side.
+    pub(crate) fn accepting(tcp: TcpStream, framing: Framing) -> Self {
+        Self { hello: Some(HelloFilter::default()), ..Self::connecting(tcp, framing) }
+    }
+
+    /// For the initiating side.
+    pub(crate) fn connecting(tcp: TcpStream, framing: Framing) -> Self {
+        Self {
+            tcp,
+            deframer: (framing == Framing::Tokens).then(Deframer::default),
+            hello: None,
+            ready: Vec::new(),
+            ready_at: 0,
+            allowance: Some(MAX_HANDSHAKE),
+        }
+    }
+
+    /// The peer is authenticated: what it sends is bounded by the protocol above from now on.
+    pub(crate) fn established(&mut self) {
+        self.allowance = None;
+    }
+
+    /// The socket.
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    /// Reads from the socket; token lengths are gone from what is returned. Zero bytes is the end of the stream.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        loop {
+            ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+            let arrived = buf.filled().len() - before;
+            if arrived == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            self.spend(arrived)?;
+            let Some(deframer) = &mut self.deframer else { return Poll::Ready(Ok(())) };
+            let fresh = buf.filled_mut().get_mut(before..).unwrap_or_default();
+            let kept =
+                deframer.strip(fresh).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            buf.set_filled(before + kept);
+            // Nothing but a length is not the end of the stream.
+            if kept > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn spend(&mut self, bytes: usize) -> io::Result<()> {
+        let Some(allowance) = &mut self.allowance else { return Ok(()) };
+        *allowance = allowance.checked_sub(bytes).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("more than {MAX_HANDSHAKE} bytes before authentication"),
+            )
+        })?;
+        Ok(())
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            let ready = this.ready.get(this.ready_at..).unwrap_or_default();
+            if !ready.is_empty() {
+                let (now, _) = ready.split_at(ready.len().min(buf.remaining()));
+                buf.put_slice(now);
+                this.ready_at += now.len();
+                return Poll::Ready(Ok(()));
+            }
+            let Some(mut hello) = this.hello.take_if(|hello| !hello.is_finished()) else {
+                this.hello = None;
+                this.ready = Vec::new();
+                return this.poll_fill(cx, buf);
+            };
+            let mut chunk = [0; READ_SIZE];
+            let mut chunk = ReadBuf::new(&mut chunk);
+            let filled = this.poll_fill(cx, &mut chunk);
+            this.ready.clear();
+            this.ready_at = 0;
+            match (&filled, chunk.filled()) {
+                (Poll::Ready(Ok(())), []) => hello.finish(&mut this.ready),
+                (Poll::Ready(Ok(())), bytes) => hello.push(bytes, &mut this.ready),
+                _ => {}
+            }
+            this.hello = Some(hello);
+            ready!(filled)?;
+        }
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
