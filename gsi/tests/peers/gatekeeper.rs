@@ -1,0 +1,1 @@
+//! Our connector against the stock `globus-gatekeeper`.

@@ -1,0 +1,1 @@
+//! The SSL-compatible style against `openssl`.
