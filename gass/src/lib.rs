@@ -5,6 +5,7 @@
 //! | Module | Subject |
 //! |---|---|
 //! | [`url`] | URLs and their rules |
+//! | [`cache`] | entries of the URL-keyed cache that job output waits in |
 //! | [`client`] | GET, PUT and append of one file |
 //! | [`server`] | the embedded server: who may do what, files, our stdout and stderr |
 //! | [`error`] | what can go wrong, sorted by blame |
@@ -12,11 +13,13 @@
 //! Not supported: `Range` (nobody sends it), keep-alive (one request per connection, as stock has it), ASCII mode.
 
 mod body;
+pub mod cache;
 pub mod client;
 pub mod error;
 pub mod server;
 pub mod url;
 
+pub use cache::{Cache, CacheError};
 pub use client::Client;
 pub use error::GassError;
 pub use server::{Access, Server};
