@@ -5,6 +5,7 @@
 //! | Module | Subject |
 //! |---|---|
 //! | [`url`] | URLs and their rules |
+//! | [`cache`] | entries of the URL-keyed cache that job output waits in |
 //! | [`client`] | GET, PUT and append of one file |
 //! | [`server`] | the embedded server: who may do what, files, our stdout and stderr |
 //! | [`error`] | what can go wrong, sorted by blame |

@@ -15,6 +15,8 @@ pub mod delegation;
 pub mod der;
 pub mod endpoint;
 pub mod error;
+#[cfg(test)]
+mod forge;
 pub mod gridmap;
 pub mod key;
 pub mod name;
