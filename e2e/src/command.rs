@@ -88,15 +88,20 @@ impl Output {
         output
     }
 
-    /// Waits until `enough` says so, or the stream is closed, or the time is up; returns what there is.
+    /// Waits until `enough` says so, or the stream is closed, or the time is up; returns what there is as text.
     fn wait(&self, deadline: Instant, enough: impl Fn(&str) -> bool) -> String {
+        let bytes = self.wait_bytes(deadline, |bytes| enough(&String::from_utf8_lossy(bytes)));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The same of bytes.
+    fn wait_bytes(&self, deadline: Instant, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         let (printed, changed) = &*self.0;
         let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let text = String::from_utf8_lossy(&printed.bytes).into_owned();
             let left = deadline.saturating_duration_since(Instant::now());
-            if printed.closed || left.is_zero() || enough(&text) {
-                return text;
+            if printed.closed || left.is_zero() || enough(&printed.bytes) {
+                return printed.bytes.clone();
             }
             printed = changed.wait_timeout(printed, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -114,15 +119,18 @@ pub struct Running {
 
 impl Running {
     /// Starts the command with its output captured; standard input is empty unless `input` is given.
-    pub fn start(mut command: Command, input: Option<&[u8]>) -> Self {
+    pub fn start(command: Command, input: Option<&[u8]>) -> Self {
+        let mut running = Self::interactive(command);
+        running.send(input.unwrap_or_default());
+        running.child.stdin = None;
+        running
+    }
+
+    /// Starts the command with its output captured and its standard input open.
+    pub fn interactive(mut command: Command) -> Self {
         let line = format!("{command:?}");
-        let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
-        let child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
-        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-            // A program that ends without reading is judged by its status, not by this.
-            stdin.write_all(input).ok();
-        }
         let stdout = child.stdout.take().map(Output::of).unwrap_or_default();
         let stderr = child.stderr.take().map(Output::of).unwrap_or_default();
         Self { child, line, start: Instant::now(), stdout, stderr }
@@ -134,6 +142,35 @@ impl Running {
         let output = self.stdout.wait(self.start + DEADLINE, |printed| printed.contains(text));
         let errors = self.stderr.wait(Instant::now(), |_| true);
         assert!(output.contains(text), "{} did not print {text:?} but {output:?}, {errors:?}", self.line);
+        output
+    }
+
+    /// Writes to standard input.
+    pub fn send(&mut self, input: &[u8]) {
+        if let Some(stdin) = &mut self.child.stdin {
+            // A program that ends without reading is judged by its status, not by this.
+            stdin.write_all(input).and_then(|()| stdin.flush()).ok();
+        }
+    }
+
+    /// Writes to standard input, and waits until the program has read all of it: what is written next comes in its
+    /// next read. Pipes have no event for being empty, so it is looked at again and again.
+    pub fn send_apart(&mut self, input: &[u8]) {
+        self.send(input);
+        let Some(stdin) = &self.child.stdin else { return };
+        while rustix::io::ioctl_fionread(stdin).is_ok_and(|left| left > 0) && self.start.elapsed() < DEADLINE
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until what standard output has brought is enough, or it is closed; returns all of it so far.
+    #[track_caller]
+    pub fn wait_for_bytes(&self, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let deadline = self.start + DEADLINE;
+        let output = self.stdout.wait_bytes(deadline, enough);
+        let errors = self.stderr.wait(Instant::now(), |_| true);
+        assert!(Instant::now() < deadline, "{} printed only {} bytes, {errors}", self.line, output.len());
         output
     }
 

@@ -105,6 +105,22 @@ pub fn expired_proxy(identity: &Identity, file: &Path) {
     fs::set_permissions(file, Permissions::from_mode(0o600)).expect("ours");
 }
 
+/// Answers a PKCS#10 request (DER) with a full proxy of this person (DER).
+pub fn certify_request(identity: &Identity, request: &[u8], folder: &Path) -> Vec<u8> {
+    let part = |extension| folder.join("delegated").with_extension(extension);
+    fs::write(part("csr"), request).expect("writable");
+    let extensions = "keyUsage=critical,digitalSignature,keyEncipherment\n\
+                      1.3.6.1.5.5.7.1.14=critical,DER:300C300A06082B06010505071501\n";
+    fs::write(part("ext"), extensions).expect("writable");
+    let subject = format!("{}/CN=54321", identity.subject);
+    let mut command =
+        openssl(&["x509", "-req", "-inform", "DER", "-days", "1", "-set_serial", "54321", "-subj", &subject]);
+    command.arg("-CA").arg(&identity.certificate).arg("-CAkey").arg(&identity.key);
+    command.arg("-in").arg(part("csr")).arg("-extfile").arg(part("ext"));
+    run(command.args(["-outform", "DER", "-out"]).arg(part("der")));
+    fs::read(part("der")).expect("just made")
+}
+
 fn make(folder: &Path) {
     let trust = folder.join("certificates");
     fs::create_dir_all(&trust).expect("the target folder is writable");

@@ -1,9 +1,10 @@
 //! One site and one user of it; and the matrix of both makes of both.
 
 use crate::{
+    by_hand::Speaker,
     command::Finished,
     our_site::OurSite,
-    pki::Pki,
+    pki::{Identity, Pki},
     stock,
     stock_site::StockSite,
     user::{Kind, User},
@@ -100,6 +101,11 @@ impl World {
         format!("{}/{name}", self.contact())
     }
 
+    /// Somebody who speaks with the site by hand.
+    pub fn speaker<'a>(&'a self, identity: &'a Identity) -> Speaker<'a> {
+        Speaker { identity, pki: &self.pki, folder: self.temporary() }
+    }
+
     /// `globusrun -s -r <contact> <rsl>`: runs a job and brings its output.
     #[track_caller]
     pub fn job(&self, rsl: &str) -> Finished {
@@ -124,6 +130,28 @@ pub fn play(client: Kind, server: Kind, scenario: fn(&World)) {
     if let Some(world) = World::new(client, server, &Setup::default()) {
         scenario(&world);
     }
+}
+
+/// Makes two tests of each scenario that needs no client: at the stock site, and at ours.
+///
+/// The user's commands are of the site's make, so that nothing stock is needed to test ours.
+#[macro_export]
+macro_rules! sites {
+    ($($scenario:ident),+ $(,)?) => {$(
+        mod $scenario {
+            use $crate::{Kind::{Ours, Stock}, world::play};
+
+            #[test]
+            fn at_stock() {
+                play(Stock, Stock, super::$scenario);
+            }
+
+            #[test]
+            fn at_ours() {
+                play(Ours, Ours, super::$scenario);
+            }
+        }
+    )+};
 }
 
 /// Makes four tests of each scenario: both makes of client at both makes of site.
