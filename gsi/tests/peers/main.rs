@@ -5,6 +5,7 @@
 
 mod gatekeeper;
 mod globusrun;
+mod limits;
 mod openssl;
 mod ourselves;
 mod proxies;
