@@ -1,5 +1,15 @@
 //! What one connection costs: both ends in one process, over loopback. `cargo bench -p gsi --bench handshake`
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a bench stops where it is surprised"
+)]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use gsi::authority::{Authority, Holder, NewAuthority};
 use gsi::key::PrivateKey;
