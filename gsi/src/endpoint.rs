@@ -13,17 +13,26 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Connects to the first address of `host` that answers. Socket options are set by whoever secures the connection.
+/// Connects to the first address of `host` that answers; keepalive on, as stock clients have it.
 pub async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
     for address in lookup_host((host, port)).await? {
         let attempt = tokio::time::timeout(CONNECT, TcpStream::connect(address));
         match attempt.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                prepare(&stream)?;
+                return Ok(stream);
+            }
             Err(error) => failure = error,
         }
     }
     Err(failure)
+}
+
+/// Socket options of every connection, dialled or accepted: keepalive, and no waiting to fill packets.
+pub fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    Ok(sockopt::set_socket_keepalive(stream, true)?)
 }
 
 /// Listens on this address; the unspecified IPv6 address serves IPv4 too (dual-stack), and stands in for the IPv4 one
