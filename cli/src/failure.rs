@@ -55,7 +55,8 @@ impl From<ClientError> for Failure {
 impl From<GsiError> for Failure {
     fn from(error: GsiError) -> Self {
         let exit = match &error {
-            GsiError::Io(_) | GsiError::Authority(AuthorityError::File { .. } | AuthorityError::Exists(_)) => Exit::Local,
+            GsiError::Io(_)
+            | GsiError::Authority(AuthorityError::File { .. } | AuthorityError::Exists(_)) => Exit::Local,
             _ => Exit::Input,
         };
         Failure::new(exit, error.to_string())

@@ -27,7 +27,7 @@ pub fn main() -> ExitCode {
     if let Some(tool) =
         Path::new(&called_as).file_name().and_then(|name| classic::lookup(&name.to_string_lossy()))
     {
-        return tool(arguments.collect());
+        return tool.run(&arguments.collect::<Vec<_>>());
     }
     commands::main(arguments.collect())
 }

@@ -58,6 +58,38 @@ pub async fn connect(socket: &Path, uid: u32) -> io::Result<JobManagerClient> {
     Ok(JobManagerClient::new(channel))
 }
 
+/// Why a job manager gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The manager has gone, or is going, and has not taken the request: another one may be asked.
+    #[error("the job manager has gone: {0}")]
+    Gone(String),
+    /// It failed, or went away while it was at work; whether it took the request is not known.
+    #[error("the job manager failed: {0}")]
+    Failed(String),
+    /// It did not answer in time.
+    #[error("the job manager did not answer within {} s", .0.as_secs())]
+    Deadline(Duration),
+}
+
+/// Hands a job request over and waits at most `patience` for the answer.
+pub async fn submit(
+    client: &JobManagerClient,
+    request: v1::SubmitRequest,
+    patience: Duration,
+) -> Result<v1::SubmitReply, ControlError> {
+    let mut client = client.clone(); // shares the connection
+    let answer = tokio::time::timeout(patience, client.submit(request)).await;
+    match answer.map_err(|_| ControlError::Deadline(patience))? {
+        Ok(reply) => Ok(reply.into_inner()),
+        Err(status) if status.code() == tonic::Code::Unavailable => {
+            Err(ControlError::Gone(status.message().to_owned()))
+        }
+        Err(status) => Err(ControlError::Failed(status.to_string())),
+    }
+}
+
 /// Binds the socket (0600; a file left by a dead manager is replaced) and gives the stream of connections from our own
 /// uid and the `allowed` ones, for `tonic`'s `serve_with_incoming`. `AddrInUse`: another manager answers there.
 pub fn listen(socket: &Path, allowed: &[u32]) -> io::Result<Incoming> {
@@ -179,15 +211,16 @@ mod tests {
                 },
             ),
         );
-        let mut client = connect(&socket, own_uid()).await.unwrap();
+        let client = connect(&socket, own_uid()).await.unwrap();
         let request = v1::SubmitRequest { request_id: "r1".into(), ..Default::default() };
-        let reply = client.submit(request.clone()).await.unwrap().into_inner();
+        let reply = submit(&client, request.clone(), Duration::from_secs(20)).await.unwrap();
         assert_eq!((reply.error, reply.message.as_str()), (110, "r1"));
         assert_eq!(listen(&socket, &[]).unwrap_err().kind(), io::ErrorKind::AddrInUse);
 
         stop.send(()).unwrap();
         server.await.unwrap().unwrap();
-        assert_eq!(client.submit(request).await.unwrap_err().code(), tonic::Code::Unavailable);
+        let gone = submit(&client, request, Duration::from_secs(20)).await;
+        assert!(matches!(gone, Err(ControlError::Gone(_))), "{gone:?}");
         // the file it left is replaced
         assert_eq!(connect(&socket, own_uid()).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
         drop(listen(&socket, &[]).unwrap());

@@ -20,7 +20,6 @@ pub mod callback;
 pub mod client;
 pub mod contact;
 pub mod control;
-pub mod endpoint;
 pub mod error;
 pub mod exchange;
 pub mod signal;
@@ -30,5 +29,6 @@ pub mod wire;
 
 pub use contact::{CallbackContact, JobContact, ResourceContact};
 pub use error::GramError;
+pub use gsi::endpoint;
 pub use signal::Signal;
 pub use state::{JobState, StateMask};

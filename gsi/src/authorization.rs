@@ -152,3 +152,76 @@ fn without_interface(host: &str) -> String {
     let first = first.split_once('-').map_or(first, |(machine, _)| machine);
     rest.map_or_else(|| first.to_owned(), |rest| format!("{first}.{rest}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::NameCompatibility::{Hybrid, StrictGt2, StrictRfc2818};
+    use super::*;
+    use crate::forge::{Holder, Plan, now};
+
+    fn peer(holder: &Holder) -> Peer {
+        let subject = holder.certificate.subject().subject().clone();
+        let chain = vec![holder.certificate.clone()];
+        Peer { identity: subject.clone(), subject, limited: false, expires: now(), chain }
+    }
+
+    /// The table of §7.4, with `h.example.org` contacted.
+    #[test]
+    fn hosts_match_as_in_the_stock_library() {
+        for (subject, dns, strict, hybrid, old) in [
+            ("/O=Grid/CN=h.example.org", &[][..], true, true, true),
+            ("/O=Grid/CN=H.Example.ORG", &[], true, true, true),
+            ("/O=Grid/CN=host/h.example.org", &[], true, true, true),
+            ("/O=Grid/CN=ldap/h.example.org", &[], true, true, true),
+            ("/O=Grid/CN=other", &["h.example.org"], true, true, false),
+            ("/O=Grid/CN=other", &["x", "*.example.org"], true, true, false),
+            ("/O=Grid/CN=other", &["h*.example.org"], true, true, false),
+            ("/O=Grid/CN=h.example.org", &["other"], false, true, true),
+            ("/O=Grid/CN=h.example.org/CN=second", &[], true, true, true),
+            ("/O=Grid/CN=first/CN=h.example.org", &[], false, false, false),
+            ("/O=Grid/CN=other", &["*"], false, false, false),
+            ("/O=Grid/CN=other", &["*.org"], false, false, false),
+            ("/O=Grid/CN=other", &["*.*.org"], false, false, false),
+            ("/O=Grid/CN=other", &["*h.example.org"], false, false, false),
+            ("/O=Grid", &[], false, false, false),
+        ] {
+            let plan = Plan::new(subject);
+            let peer = peer(&if dns.is_empty() { plan } else { plan.dns(dns) }.self_signed());
+            for (mode, expected) in [(StrictRfc2818, strict), (Hybrid, hybrid), (StrictGt2, old)] {
+                let result = host_matches("h.example.org", &peer, mode);
+                assert_eq!(result.is_ok(), expected, "{subject} {dns:?} {mode:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_old_wildcard_is_in_the_contacted_name() {
+        let peer = peer(&Plan::new("/CN=host/h.example.org").self_signed());
+        for (mode, expected) in [(StrictRfc2818, false), (Hybrid, true), (StrictGt2, true)] {
+            assert_eq!(host_matches("h-eth1.example.org", &peer, mode).is_ok(), expected, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_shows_the_names_of_its_owner() {
+        let host = Plan::new("/O=Grid/CN=other").dns(&["h"]).self_signed();
+        let proxy = host.full_proxy(crate::ProxyFormat::Rfc);
+        let chain = vec![proxy.certificate, host.certificate.clone()];
+        let peer = Peer { chain, ..peer(&host) };
+        assert!(host_matches("h", &peer, StrictRfc2818).is_ok());
+        let error = host_matches("x", &peer, StrictRfc2818).unwrap_err().to_string();
+        assert!(error.contains("contacted host x") && error.contains("for h, other"), "{error}");
+    }
+
+    #[test]
+    fn identities_are_compared_exactly() {
+        let peer = peer(&Plan::new("/O=Grid/CN=host/h").self_signed());
+        let own = Subject::new("/O=Grid/CN=x");
+        let accepts = |subject: &str| Expect::Identity(Subject::new(subject)).accepts(&peer, &own).is_ok();
+        assert!(accepts(r"/O=Grid/CN=host\/h") && accepts("/O=Grid/CN=host/h"));
+        assert!(!accepts("/O=grid/CN=host/h") && !accepts("/O=Grid/CN=host"));
+        assert!(Expect::Myself.accepts(&peer, &own).is_err());
+        assert!(Expect::Myself.accepts(&peer, &peer.identity).is_ok());
+        assert!(Expect::Anyone.accepts(&peer, &own).is_ok());
+    }
+}

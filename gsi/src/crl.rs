@@ -167,3 +167,51 @@ fn without_leading_zeros(serial: &[u8]) -> &[u8] {
     let start = serial.iter().position(|&byte| byte != 0).unwrap_or(serial.len());
     serial.get(start..).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forge::{Plan, after};
+
+    #[test]
+    fn serial_numbers_are_found_whatever_their_leading_zeros() {
+        let ca = Plan::authority("/CN=CA", None).self_signed();
+        let list = RevocationList::parse(ca.crl(&[&[0xFF, 1], &[3], &[0x7F; 20]], -60, 60).as_bytes()).unwrap();
+        assert_eq!((list.len(), list.this_update(), list.next_update()), (3, after(-60), Some(after(60))));
+        for listed in [&[0xFF, 1][..], &[0, 0xFF, 1], &[3], &[0, 0, 3], &[0x7F; 20]] {
+            assert!(list.lists(listed), "{listed:?}");
+        }
+        for other in [&[][..], &[0], &[1], &[0xFF], &[3, 0], &[0x7F; 19]] {
+            assert!(!list.lists(other), "{other:?}");
+        }
+        assert_eq!(list.verify_signature(&ca.certificate), Ok(()));
+        let other = Plan::authority("/CN=CA", None).self_signed();
+        assert_eq!(list.verify_signature(&other.certificate), Err(SignatureError::Wrong));
+    }
+
+    #[test]
+    fn der_is_read_as_well() {
+        let ca = Plan::authority("/CN=CA", None).self_signed();
+        let der = pem::parse(ca.crl(&[], -60, 60)).unwrap().into_contents();
+        assert!(RevocationList::parse(&der).unwrap().is_empty());
+        assert!(matches!(RevocationList::parse(&[&der[..], &[0]].concat()), Err(CrlError::Malformed(_))));
+        assert_eq!(RevocationList::parse(b"").unwrap_err(), CrlError::NoSection);
+        assert_eq!(
+            RevocationList::parse(&vec![b'x'; MAX_CRL_BYTES + 1]).unwrap_err(),
+            CrlError::TooLong(MAX_CRL_BYTES + 1)
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn damage_never_panics(at in 0usize..400, byte: u8, bytes: Vec<u8>) {
+            let ca = Plan::authority("/CN=CA", None).self_signed();
+            let mut der = pem::parse(ca.crl(&[&[9]], -60, 60)).unwrap().into_contents();
+            if let Some(damaged) = der.get_mut(at) {
+                *damaged = byte;
+            }
+            let _ = RevocationList::from_der(der);
+            let _ = RevocationList::parse(&bytes);
+        }
+    }
+}

@@ -13,7 +13,10 @@ pub mod credential;
 pub mod crl;
 pub mod delegation;
 pub mod der;
+pub mod endpoint;
 pub mod error;
+#[cfg(test)]
+mod forge;
 pub mod gridmap;
 pub mod key;
 pub mod name;

@@ -198,11 +198,6 @@ impl Name {
         self.canonical == other.canonical
     }
 
-    /// The canonical form of §7.3; equal exactly when two names [chain](Self::chains_to).
-    pub(crate) fn canonical(&self) -> &[u8] {
-        &self.canonical
-    }
-
     /// This name plus one CN RDN (PrintableString): the subject of a proxy.
     #[must_use]
     pub fn with_common_name(&self, cn: &str) -> Name {

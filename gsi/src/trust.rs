@@ -7,8 +7,10 @@
 mod check;
 mod files;
 mod signatures;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use files::{AuthorityFiles, TrustFile};
+pub(crate) use files::AuthorityFiles;
 
 use crate::GsiError;
 use crate::certificate::Certificate;

@@ -78,7 +78,9 @@ struct Sign {
 
 /// Revoke certificates, and write a new revocation list
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: gridiron ca revoke --ca ~/ca alice.pem && gridiron ca install --ca ~/ca /etc/grid-security/certificates")]
+#[command(
+    after_help = "Example: gridiron ca revoke --ca ~/ca alice.pem && gridiron ca install --ca ~/ca /etc/grid-security/certificates"
+)]
 struct Revoke {
     #[command(flatten)]
     place: Place,
@@ -135,7 +137,8 @@ impl Place {
 
 impl Init {
     fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        let passphrase = passphrase::choose(self.no_passphrase, self.place.passphrase_stdin, "the authority's key")?;
+        let passphrase =
+            passphrase::choose(self.no_passphrase, self.place.passphrase_stdin, "the authority's key")?;
         let new = NewAuthority {
             name: &self.name,
             days: self.days,
@@ -169,8 +172,12 @@ impl Sign {
             None => ui.result(&json!({ "subject": subject.as_str(), "certificate": pem }), pem.as_str()),
             Some(path) => {
                 create::write_new(path, 0o644, pem.as_bytes())?;
-                let value = json!({ "subject": subject.as_str(), "path": path, "expires": certificate.not_after() });
-                ui.result(&value, format!("{subject} in {}, until {}", path.display(), certificate.not_after()));
+                let value =
+                    json!({ "subject": subject.as_str(), "path": path, "expires": certificate.not_after() });
+                ui.result(
+                    &value,
+                    format!("{subject} in {}, until {}", path.display(), certificate.not_after()),
+                );
             }
         }
         Ok(Exit::Success)
@@ -220,7 +227,9 @@ fn write_crl(ui: &Ui, authority: &Authority, days: u32) -> Result<Exit, Failure>
 
 fn default_trust() -> PathBuf {
     let named = std::env::var_os("X509_CERT_DIR").filter(|value| !value.is_empty());
-    named.map(PathBuf::from).unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".globus/certificates"))
+    named
+        .map(PathBuf::from)
+        .unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".globus/certificates"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

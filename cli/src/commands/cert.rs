@@ -64,9 +64,11 @@ struct Info {
 
 /// Check a certificate chain as a peer would: signatures, validity, signing policy, revocation
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: gridiron cert verify --trust /etc/grid-security/certificates /tmp/x509up_u1000
+#[command(
+    after_help = "Example: gridiron cert verify --trust /etc/grid-security/certificates /tmp/x509up_u1000
 
-Ends with 1 when it is not valid.")]
+Ends with 1 when it is not valid."
+)]
 struct Verify {
     /// Trust directory [default: $X509_CERT_DIR, ~/.globus/certificates, /etc/grid-security/certificates]
     #[arg(long, value_name = "DIR")]
@@ -173,8 +175,8 @@ impl Verify {
 }
 
 fn read(path: &Path) -> Result<Vec<Certificate>, Failure> {
-    let text =
-        std::fs::read(path).map_err(|error| Failure::local(format!("cannot read {}", path.display()), &error))?;
+    let text = std::fs::read(path)
+        .map_err(|error| Failure::local(format!("cannot read {}", path.display()), &error))?;
     match Certificate::from_pem(&text) {
         Ok(certificates) if certificates.is_empty() => {
             Err(Failure::new(Exit::Input, format!("{}: no certificate in it", path.display())))

@@ -18,17 +18,34 @@ pub struct Args {
 
 impl Args {
     pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        let mut command = match &self.name {
-            None => super::definition(),
-            Some(name) => classic::definitions()
-                .into_iter()
-                .find(|tool| tool.get_name() == name)
-                .ok_or_else(|| Failure::new(Exit::Usage, format!("no classic tool is called {name}")))?,
+        let script = match &self.name {
+            None => program(self.shell),
+            Some(name) => tool(name, self.shell)?,
         };
-        let name = command.get_name().to_owned();
-        let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut command, name, &mut script);
         ui.raw(&script);
         Ok(Exit::Success)
     }
+}
+
+fn program(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    let mut command = super::definition();
+    let name = command.get_name().to_owned();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    script
+}
+
+fn tool(name: &str, shell: Shell) -> Result<Vec<u8>, Failure> {
+    let tool = classic::lookup(name)
+        .ok_or_else(|| Failure::new(Exit::Usage, format!("no classic tool is called {name}")))?;
+    let script = match shell {
+        Shell::Bash => classic::pages::bash(tool),
+        Shell::Zsh => classic::pages::zsh(tool),
+        Shell::Fish => classic::pages::fish(tool),
+        other => {
+            return Err(Failure::new(Exit::Usage, format!("classic tools have no completions for {other}"))
+                .try_this("bash, zsh or fish"));
+        }
+    };
+    Ok(script.into_bytes())
 }

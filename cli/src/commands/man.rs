@@ -23,10 +23,10 @@ impl Args {
         let mut program = super::definition();
         program.build();
         written += pages(&program, "gridiron", &self.folder).map_err(failed)?;
-        for mut tool in classic::definitions() {
-            tool.build();
-            let name = tool.get_name().to_owned();
-            written += pages(&tool, &name, &self.folder).map_err(failed)?;
+        for tool in classic::PROGRAMS {
+            std::fs::write(self.folder.join(format!("{}.1", tool.name)), classic::pages::man(tool))
+                .map_err(failed)?;
+            written += 1;
         }
         ui.result(
             &json!({ "folder": self.folder, "pages": written }),

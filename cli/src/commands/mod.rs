@@ -145,12 +145,11 @@ fn classic_tool(mut words: Vec<OsString>) -> Result<ExitCode, Failure> {
     let arguments = words.split_off(words.len().min(1));
     let name = words.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let Some(tool) = classic::lookup(&name) else {
-        let known: Vec<String> =
-            classic::definitions().iter().map(|tool| tool.get_name().to_owned()).collect();
+        let known: Vec<&str> = classic::PROGRAMS.iter().map(|tool| tool.name).collect();
         let failure = Failure::new(Exit::Usage, format!("no classic tool is called {name}"));
         return Err(failure.try_this(format!("one of: {}", known.join(", "))));
     };
-    Ok(tool(arguments))
+    Ok(tool.run(&arguments))
 }
 
 #[cfg(test)]

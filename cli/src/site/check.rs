@@ -111,7 +111,7 @@ fn host_certificate(found: &mut Found, site: &Site, trust: Option<&TrustDirector
     let Some(trust) = trust else { return };
     match chain::verify(credential.chain(), trust, now) {
         Err(error) => {
-            found.add(certificate, format!("clients with the same trust directory refuse it: {error}"))
+            found.add(certificate, format!("clients with the same trust directory refuse it: {error}"));
         }
         Ok(peer) => {
             let host = site.gatekeeper.host.clone().unwrap_or_else(machine_name);
@@ -124,12 +124,33 @@ fn host_certificate(found: &mut Found, site: &Site, trust: Option<&TrustDirector
     }
 }
 
+/// Every problem of a grid-mapfile.
+pub fn gridmap_problems(file: &Path) -> Vec<Problem> {
+    let mut found = Found { problems: Vec::new() };
+    gridmap(&mut found, file);
+    found.problems
+}
+
 fn gridmap(found: &mut Found, file: &Path) {
-    match Gridmap::read(file) {
-        Err(error) => found.add(file, format!("cannot be read: {error}")),
-        Ok(gridmap) => {
-            for (line, message) in gridmap.problems() {
-                found.at(file, Some(*line), message.clone());
+    let gridmap = match Gridmap::read(file) {
+        Ok(gridmap) => gridmap,
+        Err(error) => return found.add(file, error.to_string()),
+    };
+    for (line, message) in gridmap.problems() {
+        found.at(file, Some(*line), message.clone());
+    }
+    if gridmap.entries().is_empty() {
+        found.add(
+            file,
+            "maps nobody yet; let people in with: gridiron gridmap add SUBJECT ACCOUNT".to_owned(),
+        );
+    }
+    for entry in gridmap.entries() {
+        // An account that begins with a dot is a pool; its accounts have files in gridmapdir.
+        for account in entry.accounts.iter().filter(|account| !account.starts_with('.')) {
+            if let Ok(None) = nix::unistd::User::from_name(account) {
+                let message = format!("{} is mapped to {account}, which is no account here", entry.subject);
+                found.at(file, Some(entry.line), message);
             }
         }
     }

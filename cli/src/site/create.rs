@@ -2,7 +2,7 @@
 
 use crate::{exit::Exit, failure::Failure};
 use gsi::{
-    GsiError, Name,
+    Name,
     authority::{Authority, Holder},
     key::PrivateKey,
 };
@@ -83,7 +83,7 @@ pub fn pair(
     stem: &Path,
 ) -> Result<(), Failure> {
     let key = PrivateKey::generate_rsa(2048)?;
-    let name = Name::parse_one_line(subject).map_err(GsiError::from)?;
+    let name = Name::parse_one_line(subject)?;
     let certificate = authority.issue(&name, &key.public_key_info(), holder, days)?;
     let path = |end: &str| PathBuf::from(format!("{}{end}", stem.display()));
     write_new(&path("cert.pem"), 0o644, certificate.to_pem().as_bytes())?;

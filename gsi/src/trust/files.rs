@@ -45,7 +45,7 @@ impl AuthorityFiles {
             let old = previous.and_then(|previous| find(&previous.certificates, path));
             files.certificates.push(load(path, MAX_CERTIFICATE_FILE_BYTES, parse_certificates, old));
         }
-        for (path, _) in &stamps.policy {
+        if let Some((path, _)) = &stamps.policy {
             let old = previous
                 .and_then(|previous| previous.policy.as_ref())
                 .and_then(|old| old.content.as_ref().ok());

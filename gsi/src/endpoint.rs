@@ -1,4 +1,4 @@
-//! TCP ends: dialling a contact's host and port, and listening where `GLOBUS_TCP_PORT_RANGE` allows.
+//! TCP ends: dialling a contact's host and port, and listening where `GLOBUS_TCP_PORT_RANGE` allows; for every protocol above.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

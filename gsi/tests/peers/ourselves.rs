@@ -1,0 +1,155 @@
+//! Our connector against our acceptor.
+
+use crate::site::{Site, USER};
+use gsi::authority::Holder;
+use gsi::tls::Versions;
+use gsi::{
+    Acceptor, Connector, Credential, DelegationMode, Expect, GsiError, KeyPool, ProxyFormat, ProxyKind,
+    SecureStream,
+};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+fn no_reuse() -> KeyPool {
+    KeyPool::new(0, Duration::ZERO)
+}
+
+async fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (connected, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+    (connected.unwrap(), accepted.unwrap().0)
+}
+
+type Delegated = Result<(SecureStream, Option<Credential>), GsiError>;
+
+async fn gsi(
+    connector: &Connector,
+    acceptor: &Acceptor,
+    expect: &Expect,
+    mode: DelegationMode,
+) -> (Result<SecureStream, GsiError>, Delegated) {
+    let (initiator, responder) = sockets().await;
+    let keys = no_reuse();
+    tokio::join!(connector.connect_gsi(initiator, expect, mode), acceptor.accept_gsi(responder, &keys))
+}
+
+async fn plain(connector: &Connector, acceptor: &Acceptor, expect: &Expect) -> (SecureStream, SecureStream) {
+    let (initiator, responder) = sockets().await;
+    let (client, server) = tokio::join!(connector.connect(initiator, expect), acceptor.accept(responder));
+    (client.unwrap(), server.unwrap())
+}
+
+fn localhost() -> Expect {
+    Expect::Host("localhost".to_owned())
+}
+
+#[tokio::test]
+async fn delegation_in_every_format_mode_and_version() {
+    let site = Site::new();
+    for format in [ProxyFormat::Rfc, ProxyFormat::Draft, ProxyFormat::Legacy] {
+        let proxy = site.proxy(format, ProxyKind::Full);
+        for (versions, mode) in
+            [(Versions::Tls12, DelegationMode::Full), (Versions::Tls13, DelegationMode::Limited)]
+        {
+            let connector = site.connector(&proxy, versions);
+            let acceptor = site.acceptor(&site.host, Versions::Both);
+            let (connected, accepted) = gsi(&connector, &acceptor, &localhost(), mode).await;
+            connected.unwrap();
+            let (stream, delegated) = accepted.unwrap();
+            let delegated = delegated.unwrap();
+            assert_eq!(stream.peer().identity.as_str(), USER);
+            assert_eq!(delegated.identity().as_str(), USER);
+            assert_eq!(delegated.is_limited(), mode == DelegationMode::Limited);
+            assert_eq!(delegated.chain().len(), 3, "delegated proxy, proxy, user");
+            gsi::chain::verify(delegated.chain(), &site.trust(), jiff::Timestamp::now()).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_delegation_nothing_is_delegated() {
+    let site = Site::new();
+    let connector = site.connector(&site.user, Versions::Both);
+    let acceptor = site.acceptor(&site.host, Versions::Both);
+    let (connected, accepted) = gsi(&connector, &acceptor, &localhost(), DelegationMode::None).await;
+    connected.unwrap();
+    assert!(accepted.unwrap().1.is_none());
+}
+
+#[tokio::test]
+async fn delegation_in_band_carries_the_whole_chain() {
+    let site = Site::new();
+    let proxy = site.proxy(ProxyFormat::Rfc, ProxyKind::Full);
+    let connector = site.connector(&proxy, Versions::Both);
+    // A job contact shows a proxy of the same person.
+    let acceptor = site.acceptor(&proxy, Versions::Both);
+    let (mut client, mut server) = plain(&connector, &acceptor, &Expect::Myself).await;
+    let keys = no_reuse();
+    let (sent, received) = tokio::join!(
+        client.delegate_in_band(&proxy, DelegationMode::Limited),
+        server.accept_delegation_in_band(&keys)
+    );
+    sent.unwrap();
+    let received = received.unwrap();
+    assert_eq!(received.identity().as_str(), USER);
+    assert!(received.is_limited());
+}
+
+#[tokio::test]
+async fn somebody_elses_credential_cannot_be_delegated_in_band() {
+    let site = Site::new();
+    let other = site.issue("/O=Grid/CN=Somebody Else", &Holder::User);
+    let connector = site.connector(&site.user, Versions::Both);
+    let acceptor = site.acceptor(&site.host, Versions::Both);
+    let (mut client, mut server) = plain(&connector, &acceptor, &localhost()).await;
+    let keys = no_reuse();
+    let (_, received) = tokio::join!(
+        client.delegate_in_band(&other, DelegationMode::Full),
+        server.accept_delegation_in_band(&keys)
+    );
+    let error = received.unwrap_err().to_string();
+    assert!(error.contains("Somebody Else"), "{error}");
+}
+
+#[tokio::test]
+async fn the_end_without_close_notify_is_a_clean_end() {
+    let site = Site::new();
+    let connector = site.connector(&site.user, Versions::Both);
+    let acceptor = site.acceptor(&site.host, Versions::Both);
+    let (mut client, mut server) = plain(&connector, &acceptor, &localhost()).await;
+    client.write_all(b"goodbye").await.unwrap();
+    client.flush().await.unwrap();
+    drop(client);
+    let mut text = String::new();
+    server.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "goodbye");
+}
+
+#[tokio::test]
+async fn the_acceptor_says_which_rule_refused_the_peer() {
+    let site = Site::new();
+    // Same CA name, another key: signed by nobody the site trusts.
+    let elsewhere = Site::new();
+    for versions in [Versions::Tls12, Versions::Tls13] {
+        let connector = Connector::with_versions(&elsewhere.user, &site.trust(), versions);
+        let acceptor = site.acceptor(&site.host, Versions::Both);
+        let (connected, accepted) = gsi(&connector, &acceptor, &localhost(), DelegationMode::None).await;
+        let refusal = accepted.unwrap_err();
+        assert!(matches!(refusal, GsiError::Chain(_)), "{refusal}");
+        let told = connected.unwrap_err().to_string();
+        assert!(told.contains("refused the connection"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn the_connector_refuses_another_host() {
+    let site = Site::new();
+    let connector = site.connector(&site.user, Versions::Both);
+    let acceptor = site.acceptor(&site.host, Versions::Both);
+    let elsewhere = Expect::Host("elsewhere.example".to_owned());
+    let (connected, accepted) = gsi(&connector, &acceptor, &elsewhere, DelegationMode::Full).await;
+    connected.unwrap_err();
+    accepted.unwrap_err();
+}
