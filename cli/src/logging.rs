@@ -1,7 +1,7 @@
 //! Logs: `tracing` to stderr or a file, as text or JSON, chosen by `--log` or `GRIDIRON_LOG`.
 
 use crate::{exit::Exit, failure::Failure};
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::PathBuf, sync::Mutex};
+use std::{fs::OpenOptions, io::IsTerminal, os::unix::fs::OpenOptionsExt, path::PathBuf, sync::Mutex};
 use tracing_subscriber::EnvFilter;
 
 /// The variable looked at when there is no `--log`.
@@ -30,7 +30,11 @@ pub fn start(specification: Option<&str>, default: &str) -> Result<(), Failure> 
         None if description.json => {
             tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).try_init()
         }
-        None => tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init(),
+        None => tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr)
+            .try_init(),
         Some(path) => {
             let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
             let file =

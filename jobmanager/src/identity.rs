@@ -10,7 +10,7 @@ use crate::{
     store::Store,
 };
 use gram::{GramError, endpoint};
-use gsi::{Acceptor, Connector, Credential, GsiError, KeyPool, Subject};
+use gsi::{Acceptor, Connector, Credential, GsiError, KeyPool, Subject, TrustDirectory};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -18,7 +18,7 @@ use std::{
     io,
     net::Ipv6Addr,
     path::PathBuf,
-    sync::{Arc, RwLock},
+    sync::{Arc, OnceLock, RwLock},
     time::Duration,
 };
 use tokio::{sync::Mutex, task::AbortHandle};
@@ -58,8 +58,19 @@ pub struct Current {
     pub acceptor: Acceptor,
     /// Shows it to call-back listeners.
     pub connector: Connector,
-    /// Transfers files with it.
-    pub gass: gass::Client,
+    /// Transfers files with it; made when the first file is moved.
+    gass: OnceLock<gass::Client>,
+}
+
+impl Current {
+    /// Transfers files with this credential.
+    pub fn gass(&self, trust: &TrustDirectory) -> Result<gass::Client, gass::GassError> {
+        if let Some(client) = self.gass.get() {
+            return Ok(client.clone());
+        }
+        let client = gass::Client::new(&self.credential, trust)?;
+        Ok(self.gass.get_or_init(|| client).clone())
+    }
 }
 
 impl std::fmt::Debug for Current {
@@ -97,9 +108,6 @@ pub enum IdentityError {
     /// It does not make a TLS end.
     #[error("the delegated credential cannot be used: {0}")]
     Credential(#[from] GsiError),
-    /// It does not make a transfer client.
-    #[error("the delegated credential cannot be used for transfers: {0}")]
-    Transfer(#[from] gass::GassError),
     /// Its file or listener.
     #[error("{what}: {source}")]
     Io {
@@ -116,7 +124,7 @@ pub enum IdentityError {
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
         let code = match &error {
-            IdentityError::Credential(_) | IdentityError::Transfer(_) => GramError::OPENING_USER_PROXY,
+            IdentityError::Credential(_) => GramError::OPENING_USER_PROXY,
             IdentityError::Io { .. } => GramError::JM_FAILED_ALLOW_ATTACH,
             IdentityError::Store(_) => GramError::WRITING_STATE_FILE,
         };
@@ -210,7 +218,7 @@ impl Identities {
         Ok(Current {
             acceptor: Acceptor::new(&credential, trust)?,
             connector: Connector::new(&credential, trust)?,
-            gass: gass::Client::new(&credential, trust)?,
+            gass: OnceLock::new(),
             credential,
         })
     }

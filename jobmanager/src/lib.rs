@@ -48,6 +48,9 @@ fn random_key() -> launch::JobKey {
     launch::JobKey { high, low }
 }
 
+#[cfg(test)]
+mod testing;
+
 /// A site below a temporary folder.
 #[cfg(test)]
 pub(crate) fn site_for_tests(folder: &std::path::Path) -> site::Site {

@@ -220,7 +220,7 @@ impl<S: Scheduler> Manager<S> {
     pub async fn run(
         mut self,
         mut messages: mpsc::Receiver<Message>,
-        mut events: mpsc::Receiver<SchedulerEvent>,
+        mut events: mpsc::UnboundedReceiver<SchedulerEvent>,
         idle: Duration,
         stop: impl Future<Output = ()>,
     ) -> End {
@@ -687,10 +687,11 @@ fn save<S: Scheduler>(shared: Arc<Shared<S>>, job: &Job) -> impl Future<Output =
 }
 
 async fn gass_client<S>(shared: &Shared<S>, job: &Job) -> Result<gass::Client, Failure> {
-    match shared.identities.get(&job.origin.identity).await {
-        Some(identity) => Ok(identity.current().gass.clone()),
-        None => Err(Failure::new(GramError::USER_PROXY_NOT_FOUND, "the job's delegated credential is gone")),
-    }
+    let Some(identity) = shared.identities.get(&job.origin.identity).await else {
+        return Err(Failure::new(GramError::USER_PROXY_NOT_FOUND, "the job's delegated credential is gone"));
+    };
+    let client = identity.current().gass(&shared.site.trust);
+    client.map_err(|error| Failure::new(GramError::OPENING_USER_PROXY, error.to_string()))
 }
 
 /// What a contact is told (gram.md §9, §10).
@@ -733,3 +734,6 @@ fn describe(job: &Job) -> v1::Job {
         scheduler_id: job.scheduler_id.as_ref().map(|id| id.0.clone()).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::Layout;
 use crate::{exit::Exit, failure::Failure};
+use gram::ResourceContact;
 use std::{fs::File, process::Stdio, time::Duration};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -11,7 +12,7 @@ const READY: &str = "GRAM contact: ";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts it; gives the contact for clients on this machine. It goes on running when the handle here is gone.
-pub(super) async fn start(layout: &Layout) -> Result<String, Failure> {
+pub(super) async fn start(layout: &Layout) -> Result<ResourceContact, Failure> {
     let log_path = layout.folder().join("log/gatekeeper.log");
     let failed = |error: std::io::Error| Failure::local("cannot start the gatekeeper", &error);
     let log = File::create(&log_path).map_err(failed)?;
@@ -37,7 +38,14 @@ pub(super) async fn start(layout: &Layout) -> Result<String, Failure> {
         None
     };
     match tokio::time::timeout(PATIENCE, ready).await {
-        Ok(Some(contact)) => Ok(contact),
+        // Without the subject: the certificate has the host's name, and subjects may hold blanks, which shells split.
+        Ok(Some(contact)) => match contact.parse::<ResourceContact>() {
+            Ok(contact) => Ok(ResourceContact { subject: None, ..contact }),
+            Err(error) => Err(Failure::new(
+                Exit::Local,
+                format!("the gatekeeper gave a bad contact, {contact}: {error}"),
+            )),
+        },
         Ok(None) => {
             let log = std::fs::read_to_string(&log_path).unwrap_or_default();
             Err(Failure::new(Exit::Local, format!("the gatekeeper did not start:\n{}", log.trim_end())))

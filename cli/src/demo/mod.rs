@@ -6,7 +6,6 @@ mod layout;
 pub use layout::Layout;
 
 use crate::{
-    exit::Exit,
     failure::Failure,
     job::{self, Interrupt, Job, Progress, Serving, Wait, request, watch},
     session::Session,
@@ -56,7 +55,8 @@ pub async fn show(ui: &Ui, layout: &Layout) -> Result<Report, Failure> {
     let user = layout.make()?;
     bar.finish_and_clear();
     ui.step(format!("  you are       {} (local account {})", user.identity, user.account));
-    let contact = gatekeeper::start(layout).await?;
+    let resource = gatekeeper::start(layout).await?;
+    let contact = resource.to_string();
     let setup_seconds = started.elapsed().as_secs_f64();
     ui.step(format!("  gatekeeper    {contact}, ready after {setup_seconds:.2} s"));
 
@@ -64,9 +64,7 @@ pub async fn show(ui: &Ui, layout: &Layout) -> Result<Report, Failure> {
     let rsl = request_text(&output_file.display().to_string());
     ui.step(format!("A job for it\n  {rsl}"));
     let job = Job {
-        contact: contact.parse().map_err(|error| {
-            Failure::new(Exit::Local, format!("the gatekeeper gave a bad contact, {contact}: {error}"))
-        })?,
+        contact: resource,
         spec: request::parse(rsl.as_bytes())?,
         serving: Some(Serving::Write),
         wait: Wait::End,

@@ -19,7 +19,7 @@ pub struct Additions<'a> {
 
 /// Parses RSL text; the error underlines the place.
 pub fn parse(source: &[u8]) -> Result<Spec, JobError> {
-    rsl::parse(source).map_err(|error| JobError::Rsl(format!("{error}\n{}", error.underline(source))))
+    rsl::parse(source).map_err(|error| JobError::Rsl(error.underline(source).trim_end().to_owned()))
 }
 
 /// The specification with the additions, in the stock order: `rsl_substitution`, `stderr`, `stdout` first.

@@ -1,16 +1,16 @@
 //! What is wrong with a site although its file can be read: certificates, trust directory, gridmap, services, folders.
 
 use super::{Problem, Site, create::machine_name, tables::nearest};
+use gatekeeper::service::{SCHEDULERS, ServiceTable};
 use gsi::{Credential, Expect, Gridmap, TrustDirectory, chain};
 use jiff::{Timestamp, ToSpan};
 use std::{
+    collections::BTreeMap,
     net::ToSocketAddrs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
-/// The scheduler adapters there are.
-const SCHEDULERS: [&str; 1] = ["fork"];
 /// A host certificate that ends sooner is worth a warning.
 const DAYS_LEFT: i64 = 14;
 
@@ -31,13 +31,15 @@ pub fn problems(site: &Site, file: &Path, now: Timestamp) -> Vec<Problem> {
             found.add(file, message);
         }
     }
+    // The site file's own services have been looked at above, with better advice.
+    match ServiceTable::load(&BTreeMap::new(), gatekeeper.grid_services.as_deref()) {
+        Err(error) => found.add(file, error),
+        Ok(table) => table.value.problems().for_each(|problem| found.add(file, problem.to_owned())),
+    }
     found.folder(file, "state", &gatekeeper.state);
     found.folder(file, "audit", gatekeeper.audit.parent().unwrap_or(Path::new("/")));
     if let Some(folder) = &gatekeeper.gridmapdir {
         found.folder(file, "gridmapdir", folder);
-    }
-    if let Some(folder) = &gatekeeper.grid_services {
-        found.folder(file, "grid_services", folder);
     }
     let trust = trust(&mut found, &gatekeeper.trust);
     host_certificate(&mut found, site, trust.as_ref(), now);

@@ -131,7 +131,12 @@ pub fn text(settings: &Settings) -> String {
         None,
         "Classic service files, read in addition to [service.*].",
     );
-    text += "\n\
+    text += "# While one of these files exists nobody is let in.\n\
+        #nologin = [\"/etc/nologin\", \"/etc/globus-nologin\"]\n\n\
+        # Bounds on what clients can use up.\n#[gatekeeper.limits]\n\
+        # Connections served at once; more wait.\n#connections = 512\n\
+        # Seconds for the TLS handshake, for a request to arrive, and for a job manager to answer.\n\
+        #handshake_seconds = 60\n#request_seconds = 30\n#answer_seconds = 600\n\n\
         # The job managers, one process per local account.\n[jobmanager]\n\
         # Seconds without jobs after which a job manager ends.\n#idle_exit_seconds = 60\n\
         # What $(GLOBUS_LOCATION) stands for in requests.\n#globus_location = \"/usr\"\n\n\
@@ -178,6 +183,7 @@ mod tests {
         assert_eq!(site.gatekeeper.audit, default.gatekeeper.audit);
         assert_eq!(site.jobmanager.idle_exit_seconds, default.jobmanager.idle_exit_seconds);
         assert_eq!(site.jobmanager.globus_location, default.jobmanager.globus_location);
+        assert_eq!(site.gatekeeper.limits, default.gatekeeper.limits);
         assert_eq!(site.gatekeeper.services.len(), 1);
     }
 

@@ -115,7 +115,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
         Some(&mut jobmanager.state),
         Some(&mut jobmanager.trust),
     ];
-    for path in paths.into_iter().flatten() {
+    for path in paths.into_iter().flatten().chain(&mut gatekeeper.nologin) {
         *path = folder.join(&*path);
     }
     jobmanager.host = jobmanager.host.or_else(|| gatekeeper.host.clone());
@@ -123,7 +123,8 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
     Ok(Site { gatekeeper, jobmanager })
 }
 
-/// [`load`], with the command lines by which the daemons start each other: this very program.
+/// [`load`], with the command lines by which the daemons start each other: this very program. The site file stands in
+/// each of them, so that `gridiron demo --stop` finds the daemons of its site.
 pub fn load_with_commands(file: &Path) -> Result<Site, Failure> {
     let mut site = load(file)?;
     let program =

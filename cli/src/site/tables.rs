@@ -126,7 +126,7 @@ impl<'i> Reader<'i> {
                 return None;
             };
             let (key, _) = entries.remove(index);
-            self.problems.push((key.span(), format!("`{}`: {}", key.get_ref(), error.message().trim())));
+            self.problems.push((at, format!("`{}`: {}", key.get_ref(), error.message().trim())));
         }
     }
 }
