@@ -1,5 +1,6 @@
 //! Running a program with a deadline, its output captured.
 
+use crate::stock;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
@@ -7,6 +8,7 @@ use rustix::{
 use std::{
     io::{Read, Write},
     os::fd::OwnedFd,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
@@ -179,6 +181,11 @@ impl Running {
         kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
     }
 
+    /// What it has printed on standard error so far.
+    pub fn errors_so_far(&self) -> String {
+        self.stderr.wait(Instant::now(), |_| true)
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn finish(mut self) -> Finished {
@@ -211,6 +218,14 @@ impl Drop for Running {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// A command for a daemon, which ends with the test that has started it, even when the test is killed and drops nothing.
+pub fn lifeline(program: &Path) -> Command {
+    let Some(setpriv) = stock::find("setpriv") else { return Command::new(program) };
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
 }
 
 /// Waits until the process has ended; false when the deadline comes first.

@@ -6,6 +6,7 @@ use crate::wire::{
     self, JobReply, JobRequest, Query, QueryReply, ReplyHead, VersionReply, WireError, body, reply, request,
 };
 use crate::{GramError, JobContact, JobState, ResourceContact, Signal, StateMask};
+use gsi::connection::ConnectionError;
 use gsi::{Connector, Credential, DelegationMode, Expect, GsiError, SecureStream, TrustDirectory};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -308,6 +309,19 @@ impl std::fmt::Display for Peer<'_> {
     }
 }
 
+/// Whether the connection was lost or ended by the peer, rather than the peer refused by us.
+fn is_loss(error: &GsiError) -> bool {
+    matches!(
+        error,
+        GsiError::Io(_)
+            | GsiError::Connection(
+                ConnectionError::Closed { .. }
+                    | ConnectionError::Refused { .. }
+                    | ConnectionError::Socket { .. }
+            )
+    )
+}
+
 /// What went wrong, before it has a number.
 #[derive(Debug)]
 enum Failure {
@@ -356,10 +370,9 @@ impl Peer<'_> {
                 },
             ),
             // The peer went away during the handshake. With TLS 1.3 that is also how its refusal of our certificate looks.
-            Failure::Security(GsiError::Io(error)) => ClientError::new(
-                unreachable,
-                format!("{self} ended the handshake: {error}; it may not trust this credential's authority"),
-            ),
+            Failure::Security(error) if is_loss(&error) => {
+                ClientError::new(unreachable, format!("{self} ended the handshake: {error}"))
+            }
             Failure::Security(error) => {
                 ClientError::new(GramError::AUTHORIZATION, format!("cannot authenticate {self}: {error}"))
             }

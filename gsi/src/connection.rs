@@ -41,9 +41,7 @@ pub enum ConnectionError {
         during: &'static str,
     },
     /// The peer refused, and said so in a TLS alert. With TLS 1.3 it may come after the handshake.
-    #[error(
-        "{peer} refused the connection ({alert:?}); it may not trust our credential, or the credential may have expired"
-    )]
+    #[error("{peer} refused the connection: {}", meaning(*alert))]
     Refused {
         /// Who.
         peer: SocketAddr,
@@ -106,6 +104,26 @@ pub enum ConnectionError {
         /// The identity of the delegated credential.
         delegated: crate::Subject,
     },
+}
+
+/// What an alert says about us, and what to do.
+fn meaning(alert: AlertDescription) -> String {
+    let known = match alert {
+        AlertDescription::CertificateExpired => {
+            "our credential has expired, or a clock is wrong; renew the credential"
+        }
+        AlertDescription::CertificateRevoked => "our certificate has been revoked",
+        AlertDescription::UnknownCA => {
+            "it does not trust the CA of our certificate; it needs that CA's files"
+        }
+        AlertDescription::CertificateRequired => "it wants a certificate and we showed none",
+        AlertDescription::ProtocolVersion => "it speaks no TLS version that we do",
+        AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::AccessDenied => "it does not accept our certificate; its log says why",
+        other => return format!("TLS alert {other:?}"),
+    };
+    known.to_owned()
 }
 
 impl ConnectionError {
