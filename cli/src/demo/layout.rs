@@ -140,8 +140,9 @@ impl Layout {
         let variables = [
             ("X509_CERT_DIR", self.trust().display().to_string()),
             ("X509_USER_PROXY", self.proxy().display().to_string()),
-            ("X509_USER_CERT", certificate.display().to_string()),
-            ("X509_USER_KEY", key.display().to_string()),
+            // Not X509_USER_CERT and X509_USER_KEY: clients would then use those in place of the proxy (gsi.md §6.3).
+            ("GRIDIRON_USER_CERT", certificate.display().to_string()),
+            ("GRIDIRON_USER_KEY", key.display().to_string()),
             ("GRIDMAP", self.folder.join("grid-mapfile").display().to_string()),
             ("GRIDIRON_CONFIG", self.site_file().display().to_string()),
             ("GRIDIRON_CONTACT", contact.to_owned()),
