@@ -1,2 +1,5 @@
-//! The gridiron program.
-fn main() {}
+//! The `gridiron` program.
+
+fn main() -> std::process::ExitCode {
+    gridiron_cli::main()
+}

@@ -1,12 +1,25 @@
 //! Global Access to Secondary Storage (gass.md): files by URL, over https with GSI (SSL-compatible style, mutual
-//! certificates) or plain http. This issue needs what stdout, stderr, stdin and executable URLs use: a client, and the
-//! small server that `run -s`/`-o` embeds.
+//! certificates) or plain http. What stdout, stderr, stdin and executable URLs use: a client, and the small server that
+//! `run -s`/`-o` embeds.
+//!
+//! | Module | Subject |
+//! |---|---|
+//! | [`url`] | URLs and their rules |
+//! | [`cache`] | entries of the URL-keyed cache that job output waits in |
+//! | [`client`] | GET, PUT and append of one file |
+//! | [`server`] | the embedded server: who may do what, files, our stdout and stderr |
+//! | [`error`] | what can go wrong, sorted by blame |
+//!
+//! Not supported: `Range` (nobody sends it), keep-alive (one request per connection, as stock has it), ASCII mode.
 
+mod body;
+pub mod cache;
 pub mod client;
 pub mod error;
 pub mod server;
 pub mod url;
 
+pub use cache::{Cache, CacheError};
 pub use client::Client;
 pub use error::GassError;
 pub use server::{Access, Server};

@@ -1,1 +1,371 @@
 //! One connection, step by step, each step its own type: accepted, authenticated, requested, permitted, answered.
+//!
+//! A step that has not happened cannot be skipped: only [`Conversation<Permitted>`] can ask a job manager for anything,
+//! and only a permit makes one.
+
+use crate::audit::{Audit, Outcome, Record};
+use crate::config::Limits;
+use crate::launch::Launcher;
+use crate::policy::{self, Asker, Map, Permit, Rules};
+use crate::refusal::{Answer, Refusal};
+use crate::reload::Reloaded;
+use crate::service::ServiceTable;
+use gram::control::v1;
+use gram::wire::{GatekeeperBody, JobReply, JobRequest, Target, reply};
+use gram::{GramError, exchange};
+use gsi::{Acceptor, KeyPool, SecureStream};
+use std::path::PathBuf;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+/// What all connections share.
+pub struct Site {
+    /// The gridmap.
+    pub map: Box<Map>,
+    /// The services.
+    pub services: Reloaded<ServiceTable>,
+    /// The account everything runs as.
+    pub runs_as: String,
+    /// The job managers.
+    pub launcher: Launcher,
+    /// Where decisions are recorded.
+    pub audit: Audit,
+    /// Deadlines.
+    pub limits: Limits,
+    /// While one of these exists nobody is let in.
+    pub nologin: Vec<PathBuf>,
+    /// Our name in contacts.
+    pub host: String,
+    /// Our port.
+    pub port: u16,
+    /// Our identity.
+    pub subject: String,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+/// A connection that has come in, nothing known about the other end but its address.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The socket.
+    pub tcp: TcpStream,
+    /// What is known for the audit file.
+    pub record: Record,
+}
+
+/// A secure connection at one of the following steps.
+#[derive(Debug)]
+pub struct Conversation<Step, Stream = SecureStream> {
+    stream: Stream,
+    record: Box<Record>,
+    step: Step,
+}
+
+/// It is known who asks.
+#[derive(Debug)]
+pub struct Authenticated {
+    asker: Asker,
+    delegated: Option<Zeroizing<String>>,
+}
+
+/// It is known what is asked for.
+#[derive(Debug)]
+pub struct Requested {
+    asker: Asker,
+    delegated: Option<Zeroizing<String>>,
+    target: Target,
+    operation: Operation,
+}
+
+/// It may be done.
+#[derive(Debug)]
+pub struct Permitted {
+    asker: Asker,
+    delegated: Option<Zeroizing<String>>,
+    permit: Permit,
+    operation: Operation,
+}
+
+/// It has been done, or not; the client has still to be told.
+#[derive(Debug)]
+pub struct Answered {
+    answer: Answer,
+    outcome: Outcome,
+}
+
+/// What is asked for, apart from the service.
+#[derive(Debug)]
+enum Operation {
+    Ping,
+    Version,
+    Job(JobRequest),
+    /// A body that says neither; refused only after the permit, as stock gatekeepers do.
+    Unclear(gram::wire::WireError),
+}
+
+impl Operation {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Version => "version",
+            Self::Job(_) | Self::Unclear(_) => "job",
+        }
+    }
+}
+
+/// Serves one connection from beginning to end.
+pub async fn serve(accepted: Accepted, site: &Site, acceptor: &Acceptor, keys: &KeyPool) {
+    match accepted.authenticate(site, acceptor, keys).await {
+        Some(conversation) => conversation.converse(site).await,
+        None => tracing::debug!("closed before anything was said"),
+    }
+}
+
+impl Accepted {
+    /// Handshake and delegation. None: nobody is let in, or the handshake failed; the connection is closed.
+    async fn authenticate(
+        mut self,
+        site: &Site,
+        acceptor: &Acceptor,
+        keys: &KeyPool,
+    ) -> Option<Conversation<Authenticated>> {
+        let refusal = match site.nologin.iter().find(|file| file.exists()) {
+            Some(file) => Refusal::NoLogin(file.clone()),
+            None => {
+                let handshake = acceptor.accept_gsi(self.tcp, keys);
+                match tokio::time::timeout(site.limits.handshake(), handshake).await {
+                    Ok(Ok((stream, credential))) => {
+                        let peer = stream.peer();
+                        let asker = Asker {
+                            subject: peer.subject.clone(),
+                            identity: peer.identity.clone(),
+                            limited: peer.limited,
+                        };
+                        let delegated = credential.map(|credential| credential.to_pem());
+                        return Some(Conversation::new(stream, self.record, asker, delegated));
+                    }
+                    Ok(Err(error)) => error.into(),
+                    Err(_) => Refusal::HandshakeDeadline,
+                }
+            }
+        };
+        tracing::info!(%refusal, "refused");
+        self.record.reason = Some(refusal.to_string());
+        site.audit.write(&self.record, Outcome::Refused);
+        None
+    }
+}
+
+impl<Stream> Conversation<Authenticated, Stream>
+where
+    Stream: AsyncRead + AsyncWrite + Unpin,
+{
+    fn new(stream: Stream, mut record: Record, asker: Asker, delegated: Option<Zeroizing<String>>) -> Self {
+        record.subject = Some(asker.subject.to_string());
+        record.identity = Some(asker.identity.to_string());
+        record.limited = Some(asker.limited);
+        Self { stream, record: Box::new(record), step: Authenticated { asker, delegated } }
+    }
+
+    /// The rest of the connection.
+    async fn converse(self, site: &Site) {
+        let answered = match self.decide(site).await {
+            Ok(permitted) => permitted.carry_out(site).await,
+            Err(refused) => refused,
+        };
+        answered.tell(site).await;
+    }
+
+    async fn decide(
+        self,
+        site: &Site,
+    ) -> Result<Conversation<Permitted, Stream>, Conversation<Answered, Stream>> {
+        self.read(site).await?.permit(site)
+    }
+
+    /// Reads the request.
+    async fn read(
+        mut self,
+        site: &Site,
+    ) -> Result<Conversation<Requested, Stream>, Conversation<Answered, Stream>> {
+        let deadline = Instant::now() + site.limits.request();
+        match read_request(&mut self.stream, deadline).await {
+            Ok((target, operation)) => {
+                self.record.operation = Some(operation.name());
+                self.record.service = Some(target.service.clone());
+                self.record.account = target.account.clone();
+                Ok(self.step(|Authenticated { asker, delegated }| Requested {
+                    asker,
+                    delegated,
+                    target,
+                    operation,
+                }))
+            }
+            Err(refusal) => Err(self.refuse(&refusal)),
+        }
+    }
+}
+
+async fn read_request<Stream: AsyncRead + Unpin>(
+    stream: &mut Stream,
+    deadline: Instant,
+) -> Result<(Target, Operation), Refusal> {
+    let (head, body) = exchange::read_request(stream, deadline).await?;
+    let target = Target::parse(&head.uri)?;
+    if target.ping {
+        return Ok((target, Operation::Ping)); // stock gatekeepers ignore a ping's body, and whether it has one
+    }
+    if head.length.is_none() {
+        return Err(Refusal::NoLength);
+    }
+    let operation = match GatekeeperBody::decode(&body) {
+        Ok(GatekeeperBody::Version) => Operation::Version,
+        Ok(GatekeeperBody::Job(request)) => Operation::Job(request),
+        Err(error) => Operation::Unclear(error),
+    };
+    Ok((target, operation))
+}
+
+impl<Stream> Conversation<Requested, Stream>
+where
+    Stream: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Decides.
+    fn permit(
+        mut self,
+        site: &Site,
+    ) -> Result<Conversation<Permitted, Stream>, Conversation<Answered, Stream>> {
+        let services = site.services.current();
+        let rules = Rules { map: &*site.map, services: &services, runs_as: &site.runs_as };
+        match policy::decide(&self.step.asker, &self.step.target, &rules) {
+            Ok(permit) => {
+                self.record.account = Some(permit.account().to_owned());
+                self.record.line = Some(permit.line());
+                Ok(self.step(|Requested { asker, delegated, operation, .. }| Permitted {
+                    asker,
+                    delegated,
+                    permit,
+                    operation,
+                }))
+            }
+            Err(refusal) => Err(self.refuse(&refusal)),
+        }
+    }
+}
+
+impl<Stream> Conversation<Permitted, Stream>
+where
+    Stream: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Does what is asked for.
+    async fn carry_out(mut self, site: &Site) -> Conversation<Answered, Stream> {
+        let answer = match &self.step.operation {
+            Operation::Ping => Answer::Pong,
+            Operation::Version => Answer::Version,
+            Operation::Unclear(error) => {
+                let refusal = Refusal::Body(error.clone());
+                return self.refuse(&refusal);
+            }
+            Operation::Job(job) => match self.submit(job, site).await {
+                Ok(reply) => {
+                    self.record.error = Some(reply.error);
+                    Answer::Job(reply.into())
+                }
+                Err(refusal) => return self.refuse(&refusal),
+            },
+        };
+        let outcome = match &answer {
+            Answer::Job(reply) if !reply.status.is_accepted() => {
+                let message = gram::wire::body::extension(&reply.extensions, "gt3-failure-message");
+                self.record.reason = Some(message.unwrap_or(reply.status.text()).to_owned());
+                Outcome::Rejected
+            }
+            Answer::Job(reply) => {
+                self.record.job = reply.contact.clone();
+                Outcome::Granted
+            }
+            _ => Outcome::Granted,
+        };
+        self.step(|_| Answered { answer, outcome })
+    }
+
+    async fn submit(&self, job: &JobRequest, site: &Site) -> Result<SubmitReply, Refusal> {
+        let Permitted { asker, delegated, permit, .. } = &self.step;
+        let credential = delegated.as_ref().ok_or(Refusal::NoCredential)?;
+        let request = v1::SubmitRequest {
+            request_id: self.record.request.clone(),
+            identity: asker.identity.to_string(),
+            service: permit.service().name.clone(),
+            scheduler: permit.service().scheduler.clone(),
+            rsl: job.rsl.clone(),
+            job_state_mask: job.mask.0,
+            callback_url: job.callback.clone().unwrap_or_default(),
+            delegated_credential: credential.as_bytes().to_vec(),
+            client_address: self.record.peer.ip().to_canonical().to_string(),
+            gatekeeper_host: site.host.clone(),
+            gatekeeper_port: u32::from(site.port),
+            gatekeeper_subject: site.subject.clone(),
+        };
+        let reply = site.launcher.submit(permit.account(), &request).await?;
+        let error = u16::try_from(reply.error).unwrap_or(GramError::PROTOCOL_FAILED.0);
+        Ok(SubmitReply { error, contact: reply.job_contact, message: reply.message })
+    }
+}
+
+/// The job manager's answer.
+struct SubmitReply {
+    error: u16,
+    contact: String,
+    message: String,
+}
+
+impl From<SubmitReply> for JobReply {
+    fn from(reply: SubmitReply) -> Self {
+        let mut extensions = reply::version_extensions();
+        if !reply.message.is_empty() {
+            extensions.push(("gt3-failure-message".to_owned(), reply.message));
+        }
+        let contact = Some(reply.contact).filter(|contact| !contact.is_empty());
+        Self { status: GramError(reply.error), contact, extensions }
+    }
+}
+
+impl<Stream> Conversation<Answered, Stream>
+where
+    Stream: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Records the decision, sends the answer and closes.
+    async fn tell(mut self, site: &Site) {
+        site.audit.write(&self.record, self.step.outcome);
+        let Some(message) = self.step.answer.encode() else { return };
+        let deadline = Instant::now() + site.limits.request();
+        match exchange::write_message(&mut self.stream, &message, deadline).await {
+            Ok(()) => exchange::close(self.stream).await,
+            Err(error) => tracing::info!(%error, "the client did not take its answer"),
+        }
+    }
+}
+
+impl<Step, Stream> Conversation<Step, Stream> {
+    /// The next step.
+    fn step<Next>(self, next: impl FnOnce(Step) -> Next) -> Conversation<Next, Stream> {
+        Conversation { stream: self.stream, record: self.record, step: next(self.step) }
+    }
+
+    /// The end, with what this refusal tells the client.
+    fn refuse(mut self, refusal: &Refusal) -> Conversation<Answered, Stream> {
+        tracing::info!(%refusal, "refused");
+        self.record.reason = Some(refusal.to_string());
+        self.record.line = self.record.line.or(refusal.line());
+        self.step(|_| Answered { answer: refusal.answer(), outcome: Outcome::Refused })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,29 @@
-//! The front door of a site: accept, authenticate, map, authorise, hand over. Never reads RSL, never runs as root.
+//! The front door of a site: accept, authenticate, map, authorise, hand over. Never reads RSL, never needs root.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`config`] | settings |
+//! | [`server`] | the listener: accepts, bounds, stops gracefully |
+//! | [`connection`] | one connection, step by step, each step its own type |
+//! | [`policy`] | who may do what: yields a permit or a refusal |
+//! | [`refusal`] | every refusal, and the one place where it gets its answer |
+//! | [`service`] | the service table: own configuration and classic service files |
+//! | [`launch`] | finding or starting the account's job manager |
+//! | [`audit`] | one JSON line per decision |
+//! | [`reload`] | values made from files, made again when these change |
+//!
+//! Started by an ordinary user this is a personal gatekeeper: everything runs as that user, and only requests mapped to
+//! that account are let in.
 
 pub mod audit;
 pub mod config;
 pub mod connection;
+#[cfg(test)]
+mod fake;
 pub mod launch;
 pub mod policy;
+pub mod refusal;
+pub mod reload;
 pub mod server;
 pub mod service;
 

@@ -13,6 +13,7 @@ pub mod credential;
 pub mod crl;
 pub mod delegation;
 pub mod der;
+pub mod endpoint;
 pub mod error;
 #[cfg(test)]
 mod forge;

@@ -1,14 +1,66 @@
 //! One local account's jobs: request → job, state machine, durable store, schedulers, stdio, call-backs.
+//!
+//! One process per account. The gatekeeper hands it requests over the control socket; clients reach their jobs at its job
+//! contacts. It knows nothing that is not in its store: it may be killed at any instant and started again.
+//!
+//! | Module | Subject |
+//! |---|---|
+//! | [`request`] | RSL text → typed job, with every refusal's number; pure |
+//! | [`job`], [`octets`] | the job record that the store keeps |
+//! | [`machine`] | the state machine: event in, changed job and actions out; pure |
+//! | [`manager`] | the task that owns all jobs and carries the actions out |
+//! | [`intake`], [`control`], [`gate`] | submissions from the front door |
+//! | [`identity`], [`listener`] | delegated credentials, and the job contacts that show them |
+//! | [`callback`] | state updates to clients |
+//! | [`environment`], [`stdio`] | what a job is started with; moving its files |
+//! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
+//! | [`store`] | durability |
+//! | [`account`], [`site`], [`config`] | who and where we are |
 
+pub mod account;
+pub mod callback;
 pub mod config;
+pub mod control;
+pub mod environment;
+pub mod gate;
+pub mod identity;
+pub mod intake;
+pub mod job;
 pub mod launch;
+pub mod listener;
+pub mod machine;
+pub mod manager;
+pub mod octets;
 pub mod reaper;
+pub mod request;
 pub mod scheduler;
+mod serve;
+pub mod site;
+pub mod stdio;
 pub mod store;
 
 pub use config::Config;
+pub use serve::run;
 
-/// Runs the account's job manager until it has had nothing to do for a while, or `stop` completes.
-pub async fn run(_config: Config, _stop: impl std::future::Future<Output = ()>) -> std::io::Result<()> {
-    todo!()
+/// A key for a new job: two random numbers, as the halves of a UUID.
+fn random_key() -> launch::JobKey {
+    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+    launch::JobKey { high, low }
+}
+
+#[cfg(test)]
+mod testing;
+
+/// A site below a temporary folder.
+#[cfg(test)]
+pub(crate) fn site_for_tests(folder: &std::path::Path) -> site::Site {
+    site::Site {
+        account: account::Account { name: "alice".into(), home: folder.join("home") },
+        directory: folder.join("state/alice"),
+        host: "localhost".into(),
+        trust: gsi::TrustDirectory::open(folder).unwrap(),
+        globus_location: "/usr".into(),
+        machine: request::MachineFacts::default(),
+        inherited: vec![("PATH".into(), "/usr/bin:/bin".into())],
+    }
 }

@@ -1,31 +1,62 @@
 //! The attributes of a job (rsl.md §8, §10): names, types, when valid, and the GRAM error number of each mistake.
-use crate::Spec;
+//!
+//! [`check`] judges a whole request as the validation files of a stock job manager would. The readers ([`text`],
+//! [`integer`], [`list`] …) then take the value out of one relation, and fail with that attribute's own number.
+
+mod check;
+mod read;
+mod table;
+
+pub use check::check;
+pub use read::{Destination, Pair, destinations, flag, integer, list, pairs, text};
+pub use table::{Attribute, Kind, find, known};
 
 /// The kind of request an attribute may stand in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
-    /** a new job */
+    /// A new job.
     Submit,
-    /** taking over a job */
+    /// Taking over a job.
     Restart,
-    /** signal 7 */
+    /// Signal 7: new destinations for the output of a running job.
     StdioUpdate,
+}
+
+impl Request {
+    /// GRAM error number of an attribute that has no place in this kind of request. Stock job managers answer 48
+    /// ([`BAD_RSL`]) in place of the last one.
+    fn misplaced_code(self) -> u16 {
+        match self {
+            Self::Submit => 138,
+            Self::Restart => 140,
+            Self::StdioUpdate => 139,
+        }
+    }
+
+    /// For messages: "valid in …".
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Submit => "a new job",
+            Self::Restart => "the restart of a job",
+            Self::StdioUpdate => "an update of a job's output",
+        }
+    }
 }
 
 /// A request that breaks a rule, with the number the GRAM peer gets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Violation {
-    /** GRAM error number */
+    /// GRAM error number.
     pub code: u16,
-    /** canonical attribute name */
+    /// Canonical attribute name; empty when the request as a whole is wrong.
     pub attribute: String,
-    /** names the thing, says what would be right */
+    /// Names the thing, says what would be right.
     pub message: String,
 }
 
-/// Checks a canonicalised, evaluated specification against the table (rsl.md §7 steps 1-6): shape, unknown attributes
-/// (with "did you mean"), validity for this request, enumerations, required ones. `scheduler` adds the extensions of §10.
-pub fn check(_spec: &Spec, _request: Request, _scheduler: &str) -> Result<(), Violation> {
-    todo!()
-}
+/// GRAM error number of a request whose shape is not a job's: syntax errors, other booleans than `&`, other operators
+/// than `=`.
+pub const BAD_RSL: u16 = 48;
+/// GRAM error number of an attribute the service does not know.
+pub const UNKNOWN_ATTRIBUTE: u16 = 1;

@@ -1,10 +1,36 @@
 //! The Globus Resource Specification Language, RSL 1.0: text → tree → canonical text; substitution; the attributes
-//! of a job and their rules. No files, sockets or clocks.
+//! of a job and their rules. Follows `rsl.md`, byte for byte with the Grid Community Toolkit. No files, sockets or
+//! clocks, and nothing here panics, whatever the text: all of it comes from the network.
+//!
+//! | Module | Subject |
+//! |---|---|
+//! | [`tree`] | the tree, and finding a relation in it |
+//! | [`mod@parse`] | text → tree; mistakes are shown underlined |
+//! | [`mod@print`] | tree → canonical text, and a form for people |
+//! | [`mod@evaluate`] | canonical names; variables replaced by their values |
+//! | [`attribute`] | the attributes of a job: types, when valid, GRAM error numbers |
+//!
+//! ```
+//! use rsl::{attribute, evaluate, parse};
+//!
+//! let request = parse(b"&(Executable=/bin/echo)(arguments=$(HOME)/x)")?;
+//! let canonical = evaluate::canonicalise(&request);
+//! let symbols = [(b"HOME".to_vec(), b"/home/u".to_vec())].into();
+//! let job = evaluate::evaluate(&canonical, &symbols)?;
+//! attribute::check(&job, attribute::Request::Submit, "fork")?;
+//!
+//! let arguments = job.first("arguments").map(attribute::list).transpose()?;
+//! assert_eq!(arguments, Some(vec![b"/home/u/x".as_slice()]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Left out: the validation files (RVF) of stock job managers; [`attribute`] is the same knowledge as a typed table.
 
 pub mod attribute;
 pub mod evaluate;
 pub mod parse;
 pub mod print;
+mod spelling;
 pub mod tree;
 
 pub use parse::{ParseError, parse};

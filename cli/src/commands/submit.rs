@@ -1,0 +1,68 @@
+//! `gridiron submit`: starts a job and leaves.
+
+use super::arguments::Request;
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    job::{
+        self, Interrupt, Job, Progress, Serving, Wait, output,
+        record::{self, Record},
+        request, watch,
+    },
+    runtime::block_on,
+    session::Session,
+    ui::Ui,
+};
+use serde_json::json;
+
+/// Start a job and leave; prints its contact
+///
+/// The job's output is kept there, in the account's home directory (unless the request says otherwise), until
+/// `gridiron output` fetches it and `gridiron clean` removes it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  JOB=$(gridiron submit -r grid.example.org /bin/hostname)
+  gridiron status $JOB; gridiron output $JOB; gridiron clean $JOB")]
+pub struct Args {
+    #[command(flatten)]
+    request: Request,
+}
+
+impl Args {
+    pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        let contact = self.request.resource.contact()?;
+        let spec = output::kept_there(self.request.spec()?, &uuid::Uuid::new_v4().to_string());
+        let rsl = String::from_utf8_lossy(&request::text(&spec)?).into_owned();
+        // Files of this machine are read before the job starts, so it is enough to stay until then.
+        let staging = self.request.reads_local_files();
+        let job = Job {
+            contact: contact.clone(),
+            spec,
+            serving: staging.then_some(Serving::Read),
+            wait: if staging { Wait::Submitted } else { Wait::Reply },
+            delegation: self.request.delegation(),
+            dry_run: self.request.dry_run,
+            interrupt: Interrupt::CancelJob,
+        };
+        let session = Session::open()?;
+        let mut observe = |_: Progress<'_>| {};
+        let ending = block_on(async { Ok(job::run(&session, job, &mut observe).await?) })?;
+        let Some(job) = &ending.contact else {
+            ui.result(&json!({ "accepted": true, "dry_run": true }), "the site would take this job");
+            return Ok(Exit::Success);
+        };
+        let job = job.to_string();
+        let submitted = jiff::Timestamp::now();
+        let recorded =
+            record::append(&Record { job: job.clone(), resource: contact.to_string(), submitted, rsl });
+        if let Err(failure) = recorded {
+            // The job runs: its contact must reach the person whatever else goes wrong.
+            ui.note(format!("warning: {failure}"));
+        }
+        ui.result(&json!({ "job": job, "state": ending.state.map(watch::state_name) }), &job);
+        match ending.failed() {
+            Some(failure) => Err(failure),
+            None => Ok(Exit::Success),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Submitting, watching and ending jobs: what `gridiron run/submit/…` and the classic tools share. Nothing here prints:
+//! callers get [`Progress`] values and a result.
+
+pub mod command;
+pub mod output;
+pub mod record;
+pub mod request;
+pub mod submit;
+pub mod watch;
+
+pub use output::Serving;
+pub use submit::{Ending, Interrupt, Job, JobError, Progress, Wait, run};

@@ -1,0 +1,239 @@
+//! Conversations over an in-memory stream, after a handshake that is only said to have happened.
+
+use super::*;
+use crate::config::ServiceConfig;
+use crate::fake::{self, Fake};
+use crate::reload::Made;
+use gram::StateMask;
+use gram::wire::{self, request};
+use gsi::Subject;
+use gsi::gridmap::{MapError, Mapping};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+/// A site with the services `jobmanager`, `limited` and `broken`, where alice is mapped to our account.
+struct House {
+    folder: TempDir,
+    site: Arc<Site>,
+    fake: Arc<Fake>,
+    _server: tokio::sync::oneshot::Sender<()>,
+}
+
+fn house() -> House {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Arc::new(Fake::default());
+    let (server, _) = fake::serve(folder.path(), "alice", &fake);
+    let service =
+        |scheduler: &str, accept_limited| ServiceConfig { scheduler: scheduler.into(), accept_limited };
+    let services = [
+        ("jobmanager".to_owned(), service("fork", false)),
+        ("limited".to_owned(), service("fork", true)),
+        ("broken".to_owned(), service("nothing", true)),
+    ];
+    let map: Box<Map> = Box::new(|subject, requested| match (subject.as_str(), requested) {
+        ("/CN=alice", None | Some("alice")) => Ok(Mapping { account: "alice".into(), line: 7 }),
+        ("/CN=alice", Some(account)) => {
+            Err(MapError::AccountNotListed { subject: subject.clone(), account: account.into(), line: 7 })
+        }
+        ("/CN=bob", _) => Ok(Mapping { account: "bob".into(), line: 8 }),
+        _ => Err(MapError::Unmapped(subject.clone())),
+    });
+    let uid = rustix::process::geteuid().as_raw();
+    let limit = Duration::from_secs(20);
+    let site = Site {
+        map,
+        services: Reloaded::new(move || {
+            let made: Made<_> = ServiceTable::load(&services.clone().into(), None)?;
+            Ok(made)
+        })
+        .unwrap(),
+        runs_as: "alice".into(),
+        launcher: Launcher::new(folder.path().to_owned(), vec!["/bin/false".into()], uid, limit, limit),
+        audit: Audit::open(&folder.path().join("audit")).unwrap(),
+        limits: Limits::default(),
+        nologin: Vec::new(),
+        host: "vm".into(),
+        port: 2119,
+        subject: "/CN=host".into(),
+    };
+    House { folder, site: Arc::new(site), fake, _server: server }
+}
+
+/// What a client is told, and the last audit line.
+struct Heard {
+    message: String,
+    audit: serde_json::Value,
+}
+
+impl House {
+    async fn converse(&self, identity: &str, limited: bool, delegated: bool, message: &[u8]) -> Heard {
+        let (near, mut far) = duplex(1 << 20);
+        far.write_all(message).await.unwrap();
+        let serving = tokio::spawn(self.conversation(near, identity, limited, delegated));
+        let mut answer = Vec::new();
+        far.read_to_end(&mut answer).await.unwrap();
+        drop(far);
+        serving.await.unwrap();
+        let audit = std::fs::read_to_string(self.folder.path().join("audit")).unwrap();
+        Heard {
+            message: String::from_utf8(answer).unwrap(),
+            audit: serde_json::from_str(audit.lines().last().unwrap()).unwrap(),
+        }
+    }
+
+    fn conversation(
+        &self,
+        stream: DuplexStream,
+        identity: &str,
+        limited: bool,
+        delegated: bool,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let record = Record::new(jiff::Timestamp::now(), "r1".into(), "127.0.0.1:9".parse().unwrap());
+        let identity = Subject::new(identity);
+        let asker = Asker { subject: Subject::new(format!("{identity}/CN=1")), identity, limited };
+        let delegated = delegated.then(|| Zeroizing::new("PEM".to_owned()));
+        let conversation = Conversation::new(stream, record, asker, delegated);
+        let site = Arc::clone(&self.site);
+        async move { conversation.converse(&site).await }
+    }
+
+    async fn alice(&self, message: &[u8]) -> Heard {
+        self.converse("/CN=alice", false, true, message).await
+    }
+}
+
+fn job() -> Vec<u8> {
+    let request = JobRequest {
+        mask: StateMask::ALL,
+        callback: Some("https://vm:1/".into()),
+        rsl: b"&(executable=a)".into(),
+    };
+    request::encode_job("jobmanager", None, "vm", &request)
+}
+
+#[tokio::test]
+async fn ping() {
+    let heard = house().alice(&request::encode_ping("jobmanager", "vm")).await;
+    assert_eq!(heard.message.as_bytes(), wire::reply::encode_pong());
+    assert_eq!(heard.audit["outcome"], "granted");
+    assert_eq!(heard.audit["operation"], "ping");
+    assert_eq!(heard.audit["identity"], "/CN=alice");
+    assert_eq!(heard.audit["subject"], "/CN=alice/CN=1");
+    assert_eq!(heard.audit["account"], "alice");
+    assert_eq!(heard.audit["line"], 7);
+    assert_eq!(heard.audit["request"], "r1");
+}
+
+#[tokio::test]
+async fn version() {
+    let heard = house().alice(&request::encode_version("jobmanager", "vm")).await;
+    let body = heard.message.split_once("\r\n\r\n").unwrap().1;
+    let reply = gram::wire::VersionReply::decode(body.as_bytes()).unwrap();
+    assert!(wire::body::extension(&reply.extensions, "version").is_some());
+    assert_eq!(heard.audit["operation"], "version");
+}
+
+#[tokio::test]
+async fn job_request() {
+    let house = house();
+    let heard = house.alice(&job()).await;
+    let body = heard.message.split_once("\r\n\r\n").unwrap().1;
+    let reply = JobReply::decode(body.as_bytes()).unwrap();
+    assert_eq!((reply.status, reply.contact.as_deref()), (GramError::SUCCESS, Some("https://vm:1/2/3/")));
+    assert_eq!(heard.audit["outcome"], "granted");
+    assert_eq!(heard.audit["job"], "https://vm:1/2/3/");
+    let asked = house.fake.requests().remove(0);
+    assert_eq!(asked.rsl, b"&(executable=a)");
+    assert_eq!((asked.scheduler.as_str(), asked.identity.as_str()), ("fork", "/CN=alice"));
+    assert_eq!((asked.request_id.as_str(), asked.delegated_credential.as_slice()), ("r1", &b"PEM"[..]));
+    assert_eq!((asked.callback_url.as_str(), asked.job_state_mask), ("https://vm:1/", 0xF_FFFF));
+    assert_eq!((asked.gatekeeper_port, asked.client_address.as_str()), (2119, "127.0.0.1"));
+}
+
+#[tokio::test]
+async fn a_job_the_manager_refuses() {
+    let house = house();
+    let reply = v1::SubmitReply { error: 1, job_contact: String::new(), message: "no \"foo\"".into() };
+    *house.fake.reply.lock().unwrap() = Some(reply);
+    let heard = house.alice(&job()).await;
+    assert!(heard.message.contains("status: 1\r\nversion: "), "{}", heard.message);
+    assert!(heard.message.contains("gt3-failure-message: \"no \\\"foo\\\"\"\r\n"), "{}", heard.message);
+    assert!(!heard.message.contains("job-manager-url"));
+    assert_eq!((&heard.audit["outcome"], &heard.audit["error"]), (&"rejected".into(), &1.into()));
+    assert_eq!(heard.audit["reason"], "no \"foo\"");
+}
+
+#[tokio::test]
+async fn refusals_say_little_to_the_client_and_everything_to_the_audit() {
+    let house = house();
+    let text = |text: &str| text.as_bytes().to_vec();
+    let ping = |service: &str| request::encode_ping(service, "vm");
+    for (identity, limited, delegated, message, status, reason) in [
+        ("/CN=eve", false, true, ping("jobmanager"), "403", "no entry for /CN=eve"),
+        ("/CN=bob", false, true, ping("jobmanager"), "403", "account bob is not the one"),
+        ("/CN=alice", true, true, ping("jobmanager"), "403", "limited proxy"),
+        ("/CN=alice", false, true, ping("jobmanager@bob"), "403", "does not map /CN=alice to bob"),
+        ("/CN=alice", false, true, text("GET / HTTP/1.1\r\n\r\n"), "403", "GET /"),
+        ("/CN=alice", false, true, text("POST jobmanager HTTP/1.1\r\n\r\n"), "403", "jobmanager"),
+        ("/CN=alice", false, true, ping("none"), "404", "no service \"none\""),
+        ("/CN=alice", false, true, text("POST /ping/jobmanager HTTP/1.1\r\n\r\n"), "404", "ping/jobmanager"),
+        ("/CN=alice", false, true, ping("broken"), "500", "no adapter for the scheduler \"nothing\""),
+        ("/CN=alice", false, false, job(), "400", "no credential was delegated"),
+        ("/CN=alice", false, true, text("POST /jobmanager HTTP/1.1\r\n\r\n"), "400", "no Content-Length"),
+    ] {
+        let heard = house.converse(identity, limited, delegated, &message).await;
+        let expected = format!("HTTP/1.1 {status} ");
+        assert!(heard.message.starts_with(&expected), "{reason}: {}", heard.message);
+        assert!(heard.message.ends_with("\r\nConnection: close\r\n\r\n\0"), "{reason}: {}", heard.message);
+        assert_eq!(heard.audit["outcome"], "refused");
+        let told = heard.audit["reason"].as_str().unwrap();
+        assert!(told.contains(reason), "{told:?} should say {reason:?}");
+    }
+    assert!(house.fake.requests().is_empty());
+}
+
+#[tokio::test]
+async fn limited_proxies_where_they_may() {
+    let heard = house().converse("/CN=alice", true, true, &request::encode_ping("limited", "vm")).await;
+    assert_eq!(heard.audit["outcome"], "granted");
+    assert_eq!(heard.audit["limited"], true);
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_long_or_say_nothing() {
+    let house = house();
+    let long =
+        format!("POST /jobmanager HTTP/1.1\r\nContent-Length: {}\r\n\r\nbeginning", wire::MAX_BODY + 1);
+    let heard = house.alice(long.as_bytes()).await;
+    assert!(heard.message.contains("Content-Length: 33\r\n\r\nprotocol-version: 2\r\nstatus: 10\r\n"));
+    for body in ["protocol-version: 3\r\n", "protocol-version: 2\r\n", "nonsense"] {
+        let message = wire::http::encode_request("/jobmanager", "vm", body.as_bytes());
+        let heard = house.alice(&message).await;
+        assert!(heard.message.contains("\r\nstatus: 91\r\n"), "{}", heard.message);
+    }
+}
+
+#[tokio::test]
+async fn a_job_manager_that_cannot_be_started() {
+    let mut house = house();
+    house._server = tokio::sync::oneshot::channel().0;
+    let (launcher, folder) = (&house.site.launcher, house.folder.path());
+    std::fs::remove_file(gram::control::socket_path(folder, "alice")).unwrap();
+    let _ = launcher;
+    let heard = house.alice(&job()).await;
+    assert!(heard.message.starts_with("HTTP/1.1 500 "), "{}", heard.message);
+    assert!(heard.audit["reason"].as_str().unwrap().contains("ended before it was ready"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_client_is_dropped() {
+    let house = house();
+    let (near, mut far) = duplex(64);
+    far.write_all(b"POST /jobmanager").await.unwrap();
+    house.conversation(near, "/CN=alice", false, true).await;
+    let mut answer = Vec::new();
+    far.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.is_empty());
+}

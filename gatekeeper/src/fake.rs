@@ -1,0 +1,66 @@
+//! A job manager for tests: an in-process gRPC server that remembers what it is asked.
+
+use gram::control::{self, v1};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::{Request, Response, Status};
+use v1::job_manager_server::{JobManager, JobManagerServer};
+
+/// By default accepts every request; its answer's message is the request's id.
+#[derive(Default)]
+pub(crate) struct Fake {
+    /// This many times it says that it is leaving.
+    pub(crate) refusals: AtomicU32,
+    /// The answer, when not the default one.
+    pub(crate) reply: Mutex<Option<v1::SubmitReply>>,
+    requests: Mutex<Vec<v1::SubmitRequest>>,
+}
+
+impl Fake {
+    pub(crate) fn requests(&self) -> Vec<v1::SubmitRequest> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+#[tonic::async_trait]
+impl JobManager for Fake {
+    async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitReply>, Status> {
+        if self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+            return Err(Status::unavailable("leaving"));
+        }
+        let request = request.into_inner();
+        let message = request.request_id.clone();
+        self.requests.lock().unwrap().push(request);
+        let reply = self.reply.lock().unwrap().clone();
+        let accepted = v1::SubmitReply { error: 0, job_contact: "https://vm:1/2/3/".into(), message };
+        Ok(Response::new(reply.unwrap_or(accepted)))
+    }
+    async fn describe(&self, _: Request<v1::DescribeRequest>) -> Result<Response<v1::DescribeReply>, Status> {
+        Err(Status::unimplemented("not faked"))
+    }
+    async fn list(&self, _: Request<v1::ListRequest>) -> Result<Response<v1::ListReply>, Status> {
+        Err(Status::unimplemented("not faked"))
+    }
+}
+
+/// Serves an account's control socket below `state` until told to stop.
+pub(crate) fn serve(state: &Path, account: &str, fake: &Arc<Fake>) -> (oneshot::Sender<()>, JoinHandle<()>) {
+    let socket = control::socket_path(state, account);
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let incoming = control::listen(&socket, &[]).unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let service = JobManagerServer::from_arc(Arc::clone(fake));
+    let server = tokio::spawn(async move {
+        let stopped = async {
+            if stopped.await.is_err() {
+                std::future::pending::<()>().await; // the test keeps no handle: serve to its end
+            }
+        };
+        let server = tonic::transport::Server::builder().add_service(service);
+        server.serve_with_incoming_shutdown(incoming, stopped).await.unwrap();
+    });
+    (stop, server)
+}

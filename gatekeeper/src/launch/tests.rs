@@ -1,0 +1,112 @@
+//! The launcher against managers that are shell scripts and an in-process gRPC server.
+
+use super::*;
+use crate::fake::{Fake, serve};
+use std::sync::atomic::Ordering;
+
+fn launcher(state: &Path, script: &str) -> Launcher {
+    let command = ["/bin/sh", "-c", script].map(OsString::from).to_vec();
+    let uid = rustix::process::geteuid().as_raw();
+    Launcher::new(state.to_owned(), command, uid, Duration::from_secs(20), Duration::from_secs(20))
+}
+
+fn request() -> v1::SubmitRequest {
+    v1::SubmitRequest { request_id: "r".into(), ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_running_manager_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Arc::new(Fake::default());
+    let _server = serve(folder.path(), "alice", &fake);
+    let launcher = launcher(folder.path(), "exit 1");
+    for _ in 0..3 {
+        assert_eq!(launcher.submit("alice", &request()).await.unwrap().message, "r");
+    }
+    assert_eq!(fake.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn one_start_for_many_waiting_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let (state, fake) = (folder.path().to_owned(), Arc::new(Fake::default()));
+    // The script stands for a manager: it leaves a mark, waits for the socket that the test binds, and says ready.
+    let script = format!(
+        "cd {}/alice && echo started >> starts; until test -S control.sock; do sleep 0.01; done; echo noise; echo ready; exec sleep 0.2",
+        state.display()
+    );
+    let launcher = Arc::new(launcher(&state, &script));
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let launcher = Arc::clone(&launcher);
+        requests.spawn(async move { launcher.submit("alice", &request()).await });
+    }
+    let marks = state.join("alice/starts");
+    while !marks.exists() {
+        tokio::task::yield_now().await;
+    }
+    let _server = serve(&state, "alice", &fake);
+    while let Some(answer) = requests.join_next().await {
+        answer.unwrap().unwrap();
+    }
+    assert_eq!(fs::read_to_string(marks).unwrap(), "started\n");
+    assert_eq!(fake.requests().len(), 10);
+    let mode =
+        |path: &str| std::os::unix::fs::MetadataExt::mode(&fs::metadata(state.join(path)).unwrap()) & 0o777;
+    assert_eq!((mode("alice"), mode("alice/jobmanager.log")), (0o700, 0o600));
+}
+
+#[tokio::test]
+async fn a_manager_that_leaves_is_asked_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Arc::new(Fake::default());
+    fake.refusals.store(1, Ordering::Relaxed);
+    let _server = serve(folder.path(), "alice", &fake);
+    let launcher = launcher(folder.path(), "exit 1");
+    assert_eq!(launcher.submit("alice", &request()).await.unwrap().message, "r");
+    fake.refusals.store(ATTEMPTS, Ordering::Relaxed);
+    let error = launcher.submit("alice", &request()).await.unwrap_err();
+    assert!(matches!(error, LaunchError::Control(ControlError::Gone(_))), "{error}");
+}
+
+#[tokio::test]
+async fn a_manager_that_has_gone_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Arc::new(Fake::default());
+    let (stop, server) = serve(folder.path(), "alice", &fake);
+    let launcher = launcher(folder.path(), "echo why it failed >&2; exit 3");
+    launcher.submit("alice", &request()).await.unwrap();
+    stop.send(()).unwrap();
+    server.await.unwrap();
+    let error = launcher.submit("alice", &request()).await.unwrap_err();
+    assert!(matches!(error, LaunchError::Ended { .. }), "{error}");
+    assert!(error.to_string().contains("exit status: 3"), "{error}");
+    let log = fs::read_to_string(folder.path().join("alice/jobmanager.log")).unwrap();
+    assert_eq!(log, "why it failed\n");
+    // the next one
+    let _server = serve(folder.path(), "alice", &fake);
+    launcher.submit("alice", &request()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_manager_that_never_gets_ready_is_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("echo $$ > {}/alice/pid; exec sleep 1000", folder.path().display());
+    let mut launcher = launcher(folder.path(), &script);
+    launcher.start = Duration::from_millis(300);
+    let error = launcher.submit("alice", &request()).await.unwrap_err();
+    assert!(matches!(error, LaunchError::NotReady { .. }), "{error}");
+    let pid = fs::read_to_string(folder.path().join("alice/pid")).unwrap();
+    assert!(!Path::new("/proc").join(pid.trim()).exists());
+}
+
+#[tokio::test]
+async fn programs_that_are_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut launcher = launcher(folder.path(), "");
+    launcher.command = vec!["/nonexistent/program".into()];
+    let error = launcher.submit("alice", &request()).await.unwrap_err();
+    assert!(matches!(error, LaunchError::Spawn { .. }), "{error}");
+    launcher.command.clear();
+    assert!(matches!(launcher.submit("alice", &request()).await.unwrap_err(), LaunchError::NoCommand));
+}

@@ -1,0 +1,186 @@
+//! Every reason not to serve a request, and the one place where each gets what the client is told (gram.md §6.4).
+//!
+//! The client learns a number; the audit file gets the true reason.
+
+use crate::launch::LaunchError;
+use gram::wire::{JobReply, TargetError, VersionReply, WireError, reply};
+use gram::{GramError, exchange::ExchangeError};
+use gsi::GsiError;
+use gsi::gridmap::MapError;
+use std::path::PathBuf;
+
+/// Why a request is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The site does not let anybody in at the moment.
+    #[error("{} exists", .0.display())]
+    NoLogin(PathBuf),
+    /// No secure connection came about.
+    #[error("handshake: {0}")]
+    Handshake(#[from] GsiError),
+    /// The handshake did not end in time.
+    #[error("the handshake did not end in time")]
+    HandshakeDeadline,
+    /// No request arrived, or not in time.
+    #[error("no request: {0}")]
+    NoRequest(ExchangeError),
+    /// The header is not one.
+    #[error("malformed request: {0}")]
+    Header(WireError),
+    /// The request line names no service.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// There is no Content-Length.
+    #[error("the request has no Content-Length")]
+    NoLength,
+    /// The body is too long.
+    #[error("the body has {0} bytes")]
+    TooLong(u64),
+    /// The gridmap has nobody for this subject, or not this account.
+    #[error("gridmap: {0}")]
+    Unmapped(#[from] MapError),
+    /// A personal gatekeeper runs as one account only.
+    #[error("account {account} is not the one this personal gatekeeper runs as ({runs_as})")]
+    OtherAccount {
+        /// What the gridmap says.
+        account: String,
+        /// Who we are.
+        runs_as: String,
+    },
+    /// No such service.
+    #[error("there is no service {0:?}")]
+    NoSuchService(String),
+    /// The service's definition is of no use.
+    #[error("the service cannot be used: {0}")]
+    ServiceUnusable(String),
+    /// Limited proxies may not use this service.
+    #[error("a limited proxy, and the service {0:?} has no accept_limited")]
+    LimitedProxy(String),
+    /// The body is not a job request.
+    #[error("malformed job request: {0}")]
+    Body(WireError),
+    /// A job needs a credential and none was delegated.
+    #[error("no credential was delegated")]
+    NoCredential,
+    /// No job manager took the request.
+    #[error(transparent)]
+    JobManager(#[from] LaunchError),
+}
+
+/// What the client is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes to a ping.
+    Pong,
+    /// Our versions.
+    Version,
+    /// The job manager's word on a job request, or ours on its body.
+    Job(JobReply),
+    /// The body is too long.
+    TooLong,
+    /// An HTTP status without a body.
+    Http(u16),
+    /// Nothing: the connection is closed.
+    Close,
+}
+
+impl Answer {
+    /// A job request refused with a number.
+    pub fn refused(error: GramError) -> Self {
+        Self::Job(JobReply { status: error, contact: None, extensions: reply::version_extensions() })
+    }
+
+    /// The whole message; None for [`Self::Close`].
+    pub fn encode(&self) -> Option<Vec<u8>> {
+        Some(match self {
+            Self::Pong => reply::encode_pong(),
+            Self::Version => VersionReply::ours().encode(),
+            Self::Job(reply) => reply.encode(),
+            Self::TooLong => reply::encode_too_long(),
+            Self::Http(status) => reply::encode_gatekeeper_refusal(*status),
+            Self::Close => return None,
+        })
+    }
+}
+
+impl Refusal {
+    /// The one place where a refusal becomes what the client sees.
+    pub fn answer(&self) -> Answer {
+        match self {
+            Self::NoLogin(_) | Self::Handshake(_) | Self::HandshakeDeadline | Self::NoRequest(_) => {
+                Answer::Close
+            }
+            Self::NoLength | Self::NoCredential => Answer::Http(400),
+            Self::Header(WireError::RequestLine(_)) | Self::Target(TargetError::Malformed(_)) => {
+                Answer::Http(403)
+            }
+            Self::Header(_) => Answer::Http(400),
+            Self::Unmapped(_) | Self::OtherAccount { .. } | Self::LimitedProxy(_) => Answer::Http(403),
+            Self::NoSuchService(_) | Self::Target(TargetError::NoSuchName(_)) => Answer::Http(404),
+            Self::ServiceUnusable(_) | Self::JobManager(_) => Answer::Http(500),
+            Self::TooLong(_) => Answer::TooLong,
+            // A stock job manager has 91 for any body it cannot use, for another protocol version too.
+            Self::Body(_) => Answer::refused(GramError::HTTP_UNPACK_FAILED),
+        }
+    }
+
+    /// The gridmap line that decided, when one did.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Unmapped(MapError::AccountNotListed { line, .. } | MapError::Unusable { line, .. }) => {
+                Some(*line)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<ExchangeError> for Refusal {
+    /// A request that did not come as one.
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Wire(WireError::BodyTooLong { length }) => Self::TooLong(length),
+            ExchangeError::Wire(error) => Self::Header(error),
+            other => Self::NoRequest(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gram::wire::reply::code_of_status;
+
+    /// The error number a stock client ends up with.
+    fn client_code(refusal: &Refusal) -> u16 {
+        match refusal.answer() {
+            Answer::Http(status) => code_of_status(status).0,
+            Answer::TooLong | Answer::Close => 10,
+            Answer::Job(reply) => reply.status.0,
+            Answer::Pong | Answer::Version => 0,
+        }
+    }
+
+    #[test]
+    fn numbers_at_the_client() {
+        let subject = gsi::Subject::new("/CN=x");
+        for (refusal, code) in [
+            (Refusal::NoLogin("/etc/nologin".into()), 10),
+            (Refusal::NoRequest(ExchangeError::Deadline), 10),
+            (Refusal::NoLength, 10),
+            (Refusal::NoCredential, 10),
+            (Refusal::TooLong(70_000), 10),
+            (Refusal::Header(WireError::RequestLine("GET / HTTP/1.1".into())), 7),
+            (Refusal::Target(TargetError::Malformed("x".into())), 7),
+            (Refusal::Unmapped(MapError::Unmapped(subject)), 7),
+            (Refusal::OtherAccount { account: "a".into(), runs_as: "b".into() }, 7),
+            (Refusal::LimitedProxy("s".into()), 7),
+            (Refusal::NoSuchService("s".into()), 93),
+            (Refusal::Target(TargetError::NoSuchName("a/b".into())), 93),
+            (Refusal::ServiceUnusable("why".into()), 47),
+            (Refusal::Body(WireError::Version(3)), 91),
+        ] {
+            assert_eq!(client_code(&refusal), code, "{refusal}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The control interface's service side: what the gatekeeper (and later other front doors) ask of this manager.
+
+use crate::{
+    gate::Gate,
+    intake,
+    manager::{Message, Shared},
+    scheduler::Scheduler,
+};
+use gram::{control::v1, version};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tonic::{Request, Response, Status};
+
+/// Serves one manager.
+pub struct Control<S> {
+    /// What the manager's tasks share.
+    pub shared: Arc<Shared<S>>,
+    /// Counts submissions, so that the manager does not end between request and job.
+    pub gate: Arc<Gate>,
+}
+
+impl<S: Scheduler> Control<S> {
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Status> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.inbox.send(message(reply)).await.map_err(|_| ending())?;
+        answer.await.map_err(|_| ending())
+    }
+}
+
+fn ending() -> Status {
+    Status::unavailable("this job manager is ending: start another")
+}
+
+#[tonic::async_trait]
+impl<S: Scheduler> v1::job_manager_server::JobManager for Control<S> {
+    async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitReply>, Status> {
+        let inside = self.gate.enter().ok_or_else(ending)?;
+        let shared = Arc::clone(&self.shared);
+        // A task of its own: the job must reach its end even when the front door hangs up half way.
+        let submitting = tokio::spawn(async move {
+            let reply = intake::submit(&shared, request.into_inner()).await;
+            drop(inside);
+            reply
+        });
+        let reply = submitting.await.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(reply))
+    }
+
+    async fn describe(&self, _: Request<v1::DescribeRequest>) -> Result<Response<v1::DescribeReply>, Status> {
+        let jobs = self.ask(Message::Count).await?;
+        Ok(Response::new(v1::DescribeReply {
+            version: version::VERSION.to_owned(),
+            toolkit_version: version::TOOLKIT_VERSION.to_owned(),
+            pid: std::process::id(),
+            jobs: u32::try_from(jobs).unwrap_or(u32::MAX),
+        }))
+    }
+
+    async fn list(&self, _: Request<v1::ListRequest>) -> Result<Response<v1::ListReply>, Status> {
+        let mut jobs = self.ask(Message::List).await?;
+        jobs.sort_by(|a, b| (a.created, &a.contact).cmp(&(b.created, &b.contact)));
+        Ok(Response::new(v1::ListReply { jobs }))
+    }
+}

@@ -1,0 +1,279 @@
+//! The identities whose jobs this manager runs: each has its delegated credential, and a listener of its own that shows it
+//! (no client names its job manager in the TLS handshake, so one port cannot show several).
+
+use crate::{
+    job::Failure,
+    launch::JobKey,
+    listener,
+    manager::Inbox,
+    site::{Site, replace_private},
+    store::Store,
+};
+use gram::{GramError, endpoint};
+use gsi::{Acceptor, Connector, Credential, GsiError, KeyPool, Subject, TrustDirectory};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    io,
+    net::Ipv6Addr,
+    path::PathBuf,
+    sync::{Arc, OnceLock, RwLock},
+    time::Duration,
+};
+use tokio::{sync::Mutex, task::AbortHandle};
+
+/// A credential with less left than this is refused and not used (gram.md §13).
+pub const MINIMUM_LIFETIME: SignedDuration = SignedDuration::from_secs(600);
+/// Keys made ahead for renewals, and how long one is reused.
+const KEYS_AHEAD: usize = 1;
+const KEY_REUSE: Duration = Duration::from_secs(3600);
+
+/// What the store keeps of an identity.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    /// Port of its job contacts, taken again after a restart so that old contacts work whole.
+    port: u16,
+    /// Its credential's file below `identities/`.
+    file: String,
+}
+
+/// One identity.
+#[derive(Debug)]
+pub struct Identity {
+    /// One-line name.
+    pub subject: Subject,
+    /// Port of its job contacts.
+    pub port: u16,
+    file: PathBuf,
+    current: RwLock<Arc<Current>>,
+    listening: AbortHandle,
+}
+
+/// What is made from the credential in use.
+pub struct Current {
+    /// The credential.
+    pub credential: Credential,
+    /// Shows it to clients of job contacts.
+    pub acceptor: Acceptor,
+    /// Shows it to call-back listeners.
+    pub connector: Connector,
+    /// Transfers files with it; made when the first file is moved.
+    gass: OnceLock<gass::Client>,
+}
+
+impl Current {
+    /// Transfers files with this credential.
+    pub fn gass(&self, trust: &TrustDirectory) -> Result<gass::Client, gass::GassError> {
+        if let Some(client) = self.gass.get() {
+            return Ok(client.clone());
+        }
+        let client = gass::Client::new(&self.credential, trust)?;
+        Ok(self.gass.get_or_init(|| client).clone())
+    }
+}
+
+impl std::fmt::Debug for Current {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Current").field("identity", self.credential.identity()).finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// The credential in use and what is made from it.
+    pub fn current(&self) -> Arc<Current> {
+        match self.current.read() {
+            Ok(current) => Arc::clone(&current),
+            Err(poisoned) => Arc::clone(&poisoned.into_inner()),
+        }
+    }
+
+    fn replace(&self, new: Arc<Current>) {
+        match self.current.write() {
+            Ok(mut current) => *current = new,
+            Err(poisoned) => *poisoned.into_inner() = new,
+        }
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+/// A credential could not be taken into use.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// It does not make a TLS end.
+    #[error("the delegated credential cannot be used: {0}")]
+    Credential(#[from] GsiError),
+    /// Its file or listener.
+    #[error("{what}: {source}")]
+    Io {
+        /// what was tried
+        what: String,
+        /// what the system said
+        source: io::Error,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        let code = match &error {
+            IdentityError::Credential(_) => GramError::OPENING_USER_PROXY,
+            IdentityError::Io { .. } => GramError::JM_FAILED_ALLOW_ATTACH,
+            IdentityError::Store(_) => GramError::WRITING_STATE_FILE,
+        };
+        Failure::new(code, error.to_string())
+    }
+}
+
+/// All identities of this manager; cheap to share.
+pub struct Identities {
+    site: Arc<Site>,
+    store: Store,
+    inbox: Inbox,
+    keys: KeyPool,
+    known: Mutex<HashMap<Subject, Arc<Identity>>>,
+}
+
+impl Identities {
+    /// None yet.
+    pub fn new(site: Arc<Site>, store: Store, inbox: Inbox) -> Self {
+        let keys = KeyPool::new(KEYS_AHEAD, KEY_REUSE);
+        Self { site, store, inbox, keys, known: Mutex::default() }
+    }
+
+    /// Takes a delegated credential: a new identity gets its listener, a known one the credential if it lives longer.
+    pub async fn offer(&self, credential: Credential) -> Result<Arc<Identity>, IdentityError> {
+        let mut known = self.known.lock().await;
+        if let Some(identity) = known.get(credential.identity()) {
+            if credential.expires() > identity.current().credential.expires() {
+                replace_private(&identity.file, credential.to_pem().as_bytes()).map_err(|source| {
+                    IdentityError::Io { what: format!("cannot write {}", identity.file.display()), source }
+                })?;
+                identity.replace(Arc::new(self.prepare(credential)?));
+            }
+            return Ok(Arc::clone(identity));
+        }
+        let file = format!("{}.pem", crate::random_key());
+        let identity = self.start(credential, file.clone(), None).await?;
+        let record = Record { port: identity.port, file };
+        let body = serde_json::to_vec(&record).unwrap_or_default();
+        self.store.save_identity(identity.subject.as_str().to_owned(), body).await?;
+        known.insert(identity.subject.clone(), Arc::clone(&identity));
+        Ok(identity)
+    }
+
+    /// The identity of this name, if it has a usable credential.
+    pub async fn get(&self, subject: &str) -> Option<Arc<Identity>> {
+        self.known.lock().await.get(&Subject::new(subject)).cloned()
+    }
+
+    /// After a restart: listens again for those that `has_jobs`, on the old ports where they are free; forgets the rest.
+    pub async fn resume(&self, has_jobs: impl Fn(&str) -> bool) -> Result<(), IdentityError> {
+        let mut known = self.known.lock().await;
+        for (name, body) in self.store.load_identities().await? {
+            let Ok(record) = serde_json::from_slice::<Record>(&body) else {
+                tracing::warn!(identity = name, "identity record not understood, left out");
+                continue;
+            };
+            if !has_jobs(&name) {
+                let _ = std::fs::remove_file(self.file(&record.file));
+                self.store.remove_identity(name).await?;
+                continue;
+            }
+            let credential = match Credential::read(&self.file(&record.file)) {
+                Ok(credential) => credential,
+                Err(error) => {
+                    tracing::warn!(identity = name, %error, "credential not readable, its job contacts are closed");
+                    continue;
+                }
+            };
+            match self.start(credential, record.file, Some(record.port)).await {
+                Ok(identity) => {
+                    known.insert(identity.subject.clone(), identity);
+                }
+                Err(error) => tracing::warn!(identity = name, %error, "its job contacts are closed"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all listeners.
+    pub async fn stop(&self) {
+        self.known.lock().await.clear();
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.site.directory.join("identities").join(name)
+    }
+
+    fn prepare(&self, credential: Credential) -> Result<Current, IdentityError> {
+        let trust = &self.site.trust;
+        Ok(Current {
+            acceptor: Acceptor::new(&credential, trust)?,
+            connector: Connector::new(&credential, trust)?,
+            gass: OnceLock::new(),
+            credential,
+        })
+    }
+
+    async fn start(
+        &self,
+        credential: Credential,
+        file: String,
+        port: Option<u16>,
+    ) -> Result<Arc<Identity>, IdentityError> {
+        let io = |what: &str| {
+            let what = what.to_owned();
+            move |source| IdentityError::Io { what, source }
+        };
+        let file = self.file(&file);
+        replace_private(&file, credential.to_pem().as_bytes()).map_err(io("cannot store the credential"))?;
+        let old = port.map(|port| endpoint::listen((Ipv6Addr::UNSPECIFIED, port).into()));
+        let listener = match old {
+            Some(Ok(listener)) => listener,
+            _ => endpoint::listen_in(endpoint::port_range()).map_err(io("cannot listen for job contacts"))?,
+        };
+        let port = listener.local_addr().map_err(io("cannot listen for job contacts"))?.port();
+        let subject = credential.identity().clone();
+        let current = RwLock::new(Arc::new(self.prepare(credential)?));
+        // The listener holds the identity weakly: it ends when the identity is dropped.
+        let identity = Arc::new_cyclic(|weak| {
+            let serving = listener::Serving {
+                identity: weak.clone(),
+                inbox: self.inbox.clone(),
+                keys: self.keys.clone(),
+            };
+            let listening = tokio::spawn(serving.run(listener)).abort_handle();
+            Identity { subject, port, file, current, listening }
+        });
+        Ok(identity)
+    }
+}
+
+/// Refuses a credential that ends within [`MINIMUM_LIFETIME`] (131).
+pub fn check_lifetime(credential: &Credential, now: Timestamp) -> Result<(), Failure> {
+    let left = credential.expires().duration_since(now);
+    if left >= MINIMUM_LIFETIME {
+        return Ok(());
+    }
+    Err(Failure::new(
+        GramError::USER_PROXY_EXPIRED,
+        format!(
+            "the delegated proxy ends in {} s, at least {} s are needed: make a new proxy",
+            left.as_secs().max(0),
+            MINIMUM_LIFETIME.as_secs()
+        ),
+    ))
+}
+
+/// The contact of a job of this identity.
+pub fn contact(host: &str, port: u16, key: JobKey) -> String {
+    format!("https://{host}:{port}/{}/{}/", key.high, key.low)
+}

@@ -1,0 +1,366 @@
+//! A job: what was asked for, where it stands, whom to tell. This record is what the store keeps.
+
+use crate::{
+    launch::{JobKey, JobType},
+    octets::Octets,
+    scheduler::SchedulerId,
+};
+use gram::{GramError, JobState};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One job of this account, from the request to the moment it is forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The two numbers of its contact.
+    pub key: JobKey,
+    /// The contact as the client was told it. After a restart of the manager the port may differ, the path never does.
+    pub contact: String,
+    /// Who asked, and how.
+    pub origin: Origin,
+    /// What is to be done.
+    pub spec: JobSpec,
+    /// Where the job stands in the state machine.
+    pub phase: Phase,
+    /// The state a client is told.
+    #[serde(with = "state_number")]
+    pub state: JobState,
+    /// Why the job failed; set at the latest when `state` becomes FAILED.
+    pub failure: Option<Failure>,
+    /// Exit code, once it is known.
+    pub exit_code: Option<i32>,
+    /// The scheduler's id, once it has the job.
+    pub scheduler_id: Option<SchedulerId>,
+    /// Registered call-back contacts, in order of registration.
+    pub contacts: Vec<Registration>,
+    /// How many updates the contacts have been sent so far; numbers the next one.
+    pub updates: u32,
+}
+
+/// Where a job came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// One id from connection to job to scheduler, in every log line.
+    pub request_id: String,
+    /// The owner: identity in one-line form. Only this identity may query or control the job.
+    pub identity: String,
+    /// Service as asked for (`jobmanager-fork`).
+    pub service: String,
+    /// Scheduler adapter (`fork`).
+    pub scheduler: String,
+    /// Peer address of the gatekeeper's connection.
+    pub client_address: String,
+    /// The request in canonical form, names canonicalised.
+    pub rsl: Octets,
+    /// When it was accepted.
+    pub created: Timestamp,
+}
+
+/// A job request, checked and typed: the result of `request.rs`. Paths are absolute unless said otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Program.
+    pub executable: Input,
+    /// argv[1…].
+    pub arguments: Vec<Octets>,
+    /// The user's own pairs, in order; the last of duplicates wins.
+    pub environment: Vec<(Octets, Octets)>,
+    /// Entries for LD_LIBRARY_PATH.
+    pub library_path: Vec<Octets>,
+    /// Working directory.
+    pub directory: Octets,
+    /// Standard input.
+    pub stdin: Input,
+    /// Standard output.
+    pub stdout: Output,
+    /// Standard error.
+    pub stderr: Output,
+    /// Number of processes, at least 1.
+    pub count: u32,
+    /// What `count` means.
+    pub job_type: JobType,
+    /// Minutes; None: no limit.
+    pub max_wall_time: Option<u32>,
+    /// Seconds to wait for each commit; None: no two-phase commit.
+    pub two_phase: Option<u32>,
+    /// Seconds a finished, uncommitted two-phase job is kept.
+    pub expiration: u32,
+    /// GASS cache directory.
+    pub gass_cache: Octets,
+    /// Goes to a file whose path the job gets as GLOBUS_REMOTE_IO_URL.
+    pub remote_io_url: Option<String>,
+    /// Only check, run nothing.
+    pub dry_run: bool,
+}
+
+/// Where a file that the job reads comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// A file that is there already.
+    File(Octets),
+    /// Fetched into the job directory before the job starts.
+    Url(String),
+}
+
+/// Where an output stream goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Output {
+    /// The job writes there itself.
+    File(Octets),
+    /// The job writes into an entry of the GASS cache.
+    Cache(CacheEntry),
+    /// Written to the job directory and sent to each of these when the job has ended.
+    Deliver(Vec<Destination>),
+}
+
+/// An entry of the GASS cache (gass.md §8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheEntry {
+    /// `x-gass-cache://…`, the entry's name.
+    pub url: String,
+    /// None: the job's contact, which means that the entry goes with the job.
+    pub tag: Option<String>,
+}
+
+/// One receiver of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Destination {
+    /// https, http or file URL.
+    Url(String),
+    /// A local file.
+    File(Octets),
+    /// The GASS cache.
+    Cache(CacheEntry),
+}
+
+/// Where a job stands. Each variant holds what only that place needs; `machine.rs` is the only writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Two-phase: accepted, waiting for the commit signal until then.
+    Uncommitted {
+        /** a commit later than this is too late */
+        deadline: Timestamp,
+    },
+    /// Executable or stdin is being fetched.
+    StagingIn,
+    /// Handed to the scheduler, which has not answered yet.
+    Submitting,
+    /// The scheduler has it.
+    Submitted,
+    /// The scheduler is asked to end it; its end is awaited.
+    Cancelling,
+    /// Over for the scheduler; output is being delivered.
+    Delivering {
+        /** what the job becomes when everything is delivered */
+        then: Verdict,
+    },
+    /// Two-phase: over and told, waiting for the client's second commit until then.
+    Uncollected {
+        /** parked after this */
+        deadline: Timestamp,
+    },
+    /// Two-phase: the second commit did not come in time; kept for it a good while longer.
+    Parked {
+        /** forgotten after this */
+        expires: Timestamp,
+    },
+    /// The client sent STOP_MANAGER: the job runs on, its contacts hear nothing more.
+    Stopped {
+        /** set when the scheduler reported the job's end: forgotten after this */
+        expires: Option<Timestamp>,
+    },
+    /// Nothing left to do; kept a little so that late questions get a true answer.
+    Over {
+        /** forgotten after this */
+        until: Timestamp,
+    },
+}
+
+/// How a job ends once its output is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// DONE.
+    Done,
+    /// FAILED, for the reason in the job's `failure`.
+    Failed,
+}
+
+/// Why a job failed, as clients are told (gram.md §10).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message} (error {})", code.0)]
+pub struct Failure {
+    /// GRAM error number.
+    #[serde(with = "error_number")]
+    pub code: GramError,
+    /// gt3-failure-type: which input or output it was about.
+    pub kind: Option<FailureKind>,
+    /// gt3-failure-message.
+    pub message: String,
+    /// gt3-failure-source.
+    pub source_url: Option<String>,
+    /// gt3-failure-destination.
+    pub destination: Option<String>,
+}
+
+impl Failure {
+    /// A failure with its number and text only.
+    pub fn new(code: GramError, message: impl Into<String>) -> Self {
+        Self { code, kind: None, message: message.into(), source_url: None, destination: None }
+    }
+}
+
+/// gt3-failure-type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FailureKind {
+    /** `executable` */
+    Executable,
+    /** `stdin` */
+    Stdin,
+}
+
+impl FailureKind {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Executable => "executable",
+            Self::Stdin => "stdin",
+        }
+    }
+}
+
+/// A call-back contact of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// As the client wrote it.
+    pub url: String,
+    /// States it wants to hear of (bits of [`gram::StateMask`]).
+    pub mask: u32,
+    /// An update that no answer from the contact proves to have arrived; sent again after a restart.
+    pub owed: Option<Notice>,
+}
+
+/// What one state update says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// State.
+    #[serde(with = "state_number")]
+    pub state: JobState,
+    /// Failure number; also 111, 130 or 131 with a state of FAILED while the job itself goes on.
+    #[serde(with = "error_number")]
+    pub failure: GramError,
+    /// Counts the updates of this job, so that a late answer to an earlier one changes nothing.
+    pub number: u32,
+}
+
+impl Job {
+    /// DONE or FAILED.
+    pub fn is_terminal(&self) -> bool {
+        self.state.is_terminal()
+    }
+
+    /// Nobody waits for anything any more: the manager may exit.
+    pub fn is_settled(&self) -> bool {
+        match self.phase {
+            Phase::Over { .. } => true,
+            // The reaper keeps the end of a stopped job; a later manager learns it.
+            Phase::Stopped { .. } => true,
+            Phase::Uncommitted { .. }
+            | Phase::StagingIn
+            | Phase::Submitting
+            | Phase::Submitted
+            | Phase::Cancelling
+            | Phase::Delivering { .. }
+            | Phase::Uncollected { .. }
+            | Phase::Parked { .. } => false,
+        }
+    }
+
+    /// The error number of the job, 0 when it has not failed.
+    pub fn failure_code(&self) -> GramError {
+        self.failure.as_ref().map_or(GramError::SUCCESS, |failure| failure.code)
+    }
+}
+
+/// States are stored as their protocol numbers.
+mod state_number {
+    use super::JobState;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(state: &JobState, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(state.value())
+    }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<JobState, D::Error> {
+        let number = u32::deserialize(deserializer)?;
+        JobState::from_value(number).ok_or_else(|| D::Error::custom(format!("{number} is not a job state")))
+    }
+}
+
+/// Errors are stored as their protocol numbers.
+mod error_number {
+    use super::GramError;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(error: &GramError, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u16(error.0)
+    }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<GramError, D::Error> {
+        u16::deserialize(deserializer).map(GramError)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A small job for tests: `/bin/true`, no two-phase commit, one contact.
+    pub(crate) fn sample() -> Job {
+        Job {
+            key: JobKey { high: 16_986_273_921_231_433_411, low: 72_057_598_265_938_833 },
+            contact: "https://vm:40001/16986273921231433411/72057598265938833/".into(),
+            origin: Origin {
+                request_id: "r1".into(),
+                identity: "/O=Grid/CN=Alice".into(),
+                service: "jobmanager-fork".into(),
+                scheduler: "fork".into(),
+                client_address: "127.0.0.1:5".into(),
+                rsl: "&(\"executable\" = \"/bin/true\" )".into(),
+                created: Timestamp::UNIX_EPOCH,
+            },
+            spec: JobSpec {
+                executable: Input::File("/bin/true".into()),
+                arguments: vec!["a".into(), Octets::from(vec![0xff])],
+                environment: vec![("A".into(), "1".into())],
+                library_path: vec!["/usr/lib".into()],
+                directory: "/tmp".into(),
+                stdin: Input::File("/dev/null".into()),
+                stdout: Output::File("/dev/null".into()),
+                stderr: Output::Deliver(vec![Destination::Url("https://vm:1/dev/stderr".into())]),
+                count: 1,
+                job_type: JobType::Multiple,
+                max_wall_time: None,
+                two_phase: None,
+                expiration: 14400,
+                gass_cache: "/home/alice/.globus/.gass_cache".into(),
+                remote_io_url: None,
+                dry_run: false,
+            },
+            phase: Phase::Submitting,
+            state: JobState::Unsubmitted,
+            failure: None,
+            exit_code: None,
+            scheduler_id: None,
+            contacts: vec![Registration { url: "https://vm:2/".into(), mask: 0xF_FFFF, owed: None }],
+            updates: 0,
+        }
+    }
+
+    #[test]
+    fn a_job_survives_the_store() {
+        let mut job = sample();
+        job.failure = Some(Failure::new(GramError(5), "the executable /x does not exist"));
+        job.phase = Phase::Over { until: Timestamp::from_second(5).unwrap() };
+        let json = serde_json::to_string(&job).unwrap();
+        assert_eq!(serde_json::from_str::<Job>(&json).unwrap(), job);
+        assert!(json.len() < 2000, "{} bytes", json.len());
+    }
+}

@@ -1,0 +1,225 @@
+//! The job contact of one identity (gram.md §7): one TLS connection, one query, one reply. Only the identity itself is served.
+
+use crate::{
+    identity::Identity,
+    launch::JobKey,
+    machine::Answer,
+    manager::{Inbox, Message},
+};
+use gram::{
+    GramError, JobState,
+    exchange::{self, ExchangeError},
+    wire::{Query, QueryReply},
+};
+use gsi::{Credential, KeyPool, SecureStream};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, oneshot},
+    time::{Instant, timeout_at},
+};
+
+/// Most connections served at once, for one identity.
+const MAX_CONNECTIONS: usize = 128;
+/// How long a peer may take for handshake and query, and again for an in-band delegation.
+const EXCHANGE: Duration = Duration::from_secs(60);
+/// How long a query may take to be answered; a cancel waits for the scheduler.
+const ANSWER: Duration = Duration::from_secs(120);
+/// Pause after a failed accept (out of descriptors), so as not to spin.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the accepting task works with.
+#[derive(Clone)]
+pub(crate) struct Serving {
+    /// Whose contacts these are.
+    pub(crate) identity: Weak<Identity>,
+    /// Where queries go.
+    pub(crate) inbox: Inbox,
+    /// Keys for renewals.
+    pub(crate) keys: KeyPool,
+}
+
+impl Serving {
+    /// Accepts until aborted.
+    pub(crate) async fn run(self, listener: TcpListener) {
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "job contact cannot accept");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            let Some(identity) = self.identity.upgrade() else { return };
+            let serving = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = serving.serve(&identity, stream).await {
+                    tracing::info!(%peer, identity = %identity.subject, %error, "query not answered");
+                }
+                drop(place);
+            });
+        }
+    }
+
+    async fn serve(&self, identity: &Identity, stream: TcpStream) -> Result<(), QueryFailure> {
+        let deadline = Instant::now() + EXCHANGE;
+        gram::endpoint::prepare(&stream).map_err(ExchangeError::Io)?;
+        let acceptor = identity.current().acceptor.clone();
+        let mut stream =
+            timeout_at(deadline, acceptor.accept(stream)).await.map_err(|_| ExchangeError::Deadline)??;
+        let (head, body) = exchange::read_request(&mut stream, deadline).await?;
+        let reply = self.answer(identity, &mut stream, &head.uri, &body).await;
+        exchange::write_message(&mut stream, &reply.encode(), Instant::now() + EXCHANGE).await?;
+        exchange::close(stream).await;
+        Ok(())
+    }
+
+    async fn answer(
+        &self,
+        identity: &Identity,
+        stream: &mut SecureStream,
+        uri: &str,
+        body: &[u8],
+    ) -> QueryReply {
+        let peer = &stream.peer().identity;
+        if *peer != identity.subject {
+            tracing::warn!(%peer, owner = %identity.subject, uri, "query by somebody else refused");
+            return QueryReply::failed(GramError::AUTHORIZATION);
+        }
+        let query = match Query::decode(body) {
+            Ok(query) => query,
+            Err(error) => {
+                tracing::info!(uri, %error, "query not understood");
+                return QueryReply::failed(error.code());
+            }
+        };
+        let Some(key) = job_of(uri) else { return QueryReply::unknown_job() };
+        tracing::debug!(job = %key, %query, "query");
+        if query == Query::Renew {
+            return self.renew(identity, stream, key).await;
+        }
+        self.ask(identity, key, query).await
+    }
+
+    /// Passes a query to the manager.
+    async fn ask(&self, identity: &Identity, key: JobKey, query: Query) -> QueryReply {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Query { key, identity: identity.subject.clone(), query, reply };
+        if self.inbox.send(message).await.is_err() {
+            return QueryReply::unknown_job();
+        }
+        match tokio::time::timeout(ANSWER, answer).await {
+            Ok(Ok(answer)) => reply_of(answer),
+            Ok(Err(_)) => QueryReply::unknown_job(),
+            Err(_) => QueryReply::failed(GramError::JOB_CANCEL_FAILED),
+        }
+    }
+
+    /// `renew` (gram.md §13): says go on, takes the delegation in the same connection, then answers like a status query.
+    async fn renew(&self, identity: &Identity, stream: &mut SecureStream, key: JobKey) -> QueryReply {
+        let status = self.ask(identity, key, Query::Status).await;
+        if status.failure_code != GramError::SUCCESS {
+            return status;
+        }
+        let taken = self.take_delegation(stream).await;
+        let renewed = match taken {
+            Ok(credential) => {
+                let (reply, answer) = oneshot::channel();
+                let message = Message::Renew { key, credential: Box::new(credential), reply };
+                match self.inbox.send(message).await {
+                    Ok(()) => answer.await.unwrap_or(Err(GramError::DELEGATION_FAILED)),
+                    Err(_) => Err(GramError::DELEGATION_FAILED),
+                }
+            }
+            Err(error) => {
+                tracing::warn!(job = %key, %error, "renewal failed");
+                Err(GramError::DELEGATION_FAILED)
+            }
+        };
+        match renewed {
+            Ok(()) => self.ask(identity, key, Query::Status).await,
+            Err(code) => QueryReply::failed(code),
+        }
+    }
+
+    async fn take_delegation(&self, stream: &mut SecureStream) -> Result<Credential, QueryFailure> {
+        let deadline = Instant::now() + EXCHANGE;
+        exchange::write_message(stream, &QueryReply::ready_for_delegation().encode(), deadline).await?;
+        let delegation = stream.accept_delegation_in_band(&self.keys);
+        Ok(timeout_at(deadline, delegation).await.map_err(|_| ExchangeError::Deadline)??)
+    }
+}
+
+/// A query that got no answer.
+#[derive(Debug, thiserror::Error)]
+enum QueryFailure {
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    #[error(transparent)]
+    Security(#[from] gsi::GsiError),
+}
+
+/// The reply for an answer. The exit code goes with DONE only (gram.md §10).
+fn reply_of(answer: Answer) -> QueryReply {
+    if answer.refused == GramError::SUCCESS {
+        let exit_code = answer.exit_code.filter(|_| answer.state == JobState::Done);
+        QueryReply::state(answer.state, answer.failure, exit_code)
+    } else {
+        QueryReply { job_failure_code: answer.failure, ..QueryReply::failed(answer.refused) }
+    }
+}
+
+/// The job of a request line: `/u64/u64/`, or a whole URL with that path. The slash at the end belongs to it.
+fn job_of(uri: &str) -> Option<JobKey> {
+    let path = match uri.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?.1,
+        None => uri.strip_prefix('/')?,
+    };
+    let (high, low) = path.strip_suffix('/')?.split_once('/')?;
+    let number = |digits: &str| {
+        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if plain { digits.parse().ok() } else { None }
+    };
+    Some(JobKey { high: number(high)?, low: number(low)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn job_paths() {
+        let key = Some(JobKey { high: 17_370_766_278_073_067_596, low: 72 });
+        assert_eq!(job_of("/17370766278073067596/72/"), key);
+        assert_eq!(job_of("https://vm:33911/17370766278073067596/72/"), key);
+        for wrong in
+            ["/1/2", "/1/", "1/2/", "/1/2/3/", "/1/x/", "/1/+2/", "/1//", "", "/99999999999999999999/1/"]
+        {
+            assert_eq!(job_of(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn replies() {
+        let answer = Answer {
+            state: JobState::Done,
+            refused: GramError::SUCCESS,
+            failure: GramError::SUCCESS,
+            exit_code: Some(3),
+        };
+        let has_exit_code = |reply: &QueryReply| reply.extensions.iter().any(|(name, _)| name == "exit-code");
+        assert!(has_exit_code(&reply_of(answer)));
+        let failed = Answer { state: JobState::Failed, failure: GramError::USER_CANCELLED, ..answer };
+        let reply = reply_of(failed);
+        assert_eq!((reply.status, reply.job_failure_code.0), (4, 8));
+        assert!(!has_exit_code(&reply));
+        let refused = reply_of(Answer { refused: GramError::JOB_QUERY_DENIAL, ..answer });
+        assert_eq!((refused.status, refused.failure_code.0), (4, 94));
+    }
+}

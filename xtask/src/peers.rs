@@ -1,0 +1,68 @@
+//! The stock programs the end-to-end tests talk to, as Debian packages.
+
+use std::process::{Command, Stdio};
+
+/// Debian bookworm packages (issue 2) and the one plain tool the tests use to make certificates.
+const PACKAGES: &[&str] = &[
+    "globus-gatekeeper",
+    "globus-gram-job-manager",
+    "globus-gram-job-manager-fork-setup-poll",
+    "globus-gram-client-tools",
+    "globus-proxy-utils",
+    "globus-gsi-cert-utils-progs",
+    "globus-simple-ca",
+    "globus-gass-cache-program",
+    "globus-gass-server-ez-progs",
+    "globus-gass-copy-progs",
+    "openssl",
+];
+
+/// Installs what is missing, when this machine is Debian and we are root.
+///
+/// Returns the packages that are still missing; the tests that need them will be skipped, and counted.
+pub(crate) fn install() -> Vec<&'static str> {
+    let missing = missing();
+    if missing.is_empty() {
+        return missing;
+    }
+    if !may_install() {
+        println!("not installed, and this account may not install them: {}", missing.join(" "));
+        println!("to run every test: sudo apt-get install --no-install-recommends {}", missing.join(" "));
+        return missing;
+    }
+    println!("installing {}", missing.join(" "));
+    // A failed update is no reason to stop: the lists that are there may do.
+    apt(&["update"]);
+    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    arguments.extend(&missing);
+    apt(&arguments);
+    self::missing()
+}
+
+/// The packages that dpkg does not know as installed.
+fn missing() -> Vec<&'static str> {
+    PACKAGES.iter().copied().filter(|package| !installed(package)).collect()
+}
+
+fn installed(package: &str) -> bool {
+    Command::new("dpkg-query")
+        .args(["--show", "--showformat=${db:Status-Status}", package])
+        .stderr(Stdio::null())
+        .output()
+        .is_ok_and(|output| output.stdout == b"installed")
+}
+
+/// Whether apt-get exists and we are root.
+fn may_install() -> bool {
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    root && Command::new("apt-get").arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+fn apt(arguments: &[&str]) -> bool {
+    Command::new("apt-get")
+        .args(["-q", "-o", "Dpkg::Use-Pty=0"])
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .status()
+        .is_ok_and(|status| status.success())
+}
