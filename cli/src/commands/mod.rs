@@ -5,6 +5,7 @@ pub mod ca;
 pub mod cancel;
 pub mod cert;
 pub mod check;
+pub mod classic;
 pub mod clean;
 pub mod completions;
 pub mod demo;
@@ -24,7 +25,7 @@ pub mod serve;
 pub mod status;
 pub mod submit;
 
-use crate::{classic, exit::Exit, failure::Failure, logging, ui::Ui};
+use crate::{exit::Exit, failure::Failure, logging, ui::Ui};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::{ffi::OsString, process::ExitCode};
 
@@ -68,12 +69,7 @@ enum Command {
     Rsl(rsl::Args),
     Completions(completions::Args),
     Man(man::Args),
-    /// Runs a classic Globus tool: gridiron classic globus-job-run HOST /bin/date
-    Classic {
-        /// The tool's name and its arguments
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "NAME")]
-        tool: Vec<OsString>,
-    },
+    Classic(classic::Args),
     #[command(hide = true)]
     Jobmanager(jobmanager::Args),
     #[command(hide = true)]
@@ -133,23 +129,12 @@ impl Command {
             Command::Rsl(args) => args.run(ui)?,
             Command::Completions(args) => args.run(ui)?,
             Command::Man(args) => args.run(ui)?,
-            Command::Classic { tool } => return classic_tool(tool),
+            Command::Classic(args) => return args.run(ui),
             Command::Jobmanager(args) => args.run()?,
             Command::Reaper(args) => args.run()?,
         };
         Ok(exit.into())
     }
-}
-
-fn classic_tool(mut words: Vec<OsString>) -> Result<ExitCode, Failure> {
-    let arguments = words.split_off(words.len().min(1));
-    let name = words.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let Some(tool) = classic::lookup(&name) else {
-        let known: Vec<&str> = classic::PROGRAMS.iter().map(|tool| tool.name).collect();
-        let failure = Failure::new(Exit::Usage, format!("no classic tool is called {name}"));
-        return Err(failure.try_this(format!("one of: {}", known.join(", "))));
-    };
-    Ok(tool.run(&arguments))
 }
 
 #[cfg(test)]
@@ -166,7 +151,7 @@ mod tests {
     fn every_command_has_an_example() {
         fn visit(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
-            if !command.is_hide_set() && !command.has_subcommands() && command.get_name() != "classic" {
+            if !command.is_hide_set() && !command.has_subcommands() {
                 let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
                 assert!(help.contains("Example") && help.contains("gridiron "), "no example:{path}");
             }
