@@ -42,9 +42,18 @@ impl From<ClientError> for Failure {
             10 | 12 | 79 => Exit::Unreachable,
             _ => Exit::Refused,
         };
-        let failure = Failure::new(exit, format!("{} (GRAM error {})", error.message, error.code.0));
+        let number = format!("error code {}", error.code.0);
+        let what = if error.message.contains(&number) {
+            error.message.clone()
+        } else {
+            format!("{} ({number})", error.message)
+        };
+        let failure = Failure::new(exit, what);
         match error.code.0 {
             7 => failure.try_this("ask the site to map your identity: gridiron proxy info; or gridiron ping"),
+            4 | 5 | 11 => failure.try_this(
+                "give a directory, program or input that exists there: --directory, --stage, --stdin",
+            ),
             12 => failure.try_this("check host and port, and that a gatekeeper runs there"),
             93 => failure.try_this("name a service the site has, e.g. host/jobmanager-fork"),
             _ => failure,

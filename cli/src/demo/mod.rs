@@ -61,7 +61,7 @@ pub async fn show(ui: &Ui, layout: &Layout) -> Result<Report, Failure> {
     ui.step(format!("  gatekeeper    {contact}, ready after {setup_seconds:.2} s"));
 
     let output_file = layout.folder().join("job-output");
-    let rsl = request_text(&output_file.display().to_string());
+    let rsl = request_text(&layout.folder().display().to_string(), &output_file.display().to_string());
     ui.step(format!("A job for it\n  {rsl}"));
     let job = Job {
         contact: resource,
@@ -108,13 +108,16 @@ pub async fn show(ui: &Ui, layout: &Layout) -> Result<Report, Failure> {
     })
 }
 
-/// A request that shows who runs it and where; its output goes through the embedded server into `output`.
-fn request_text(output: &str) -> String {
+/// A request that shows who runs it and where; its output goes through the embedded server into `output`. It names its
+/// directory because the account's home, which is the default, need not exist.
+fn request_text(directory: &str, output: &str) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     format!(
-        "&(executable=/bin/sh)(environment=(GREETING Hello))\
+        "&(executable=/bin/sh)(directory={})(environment=(GREETING Hello))\
          (arguments=-c \"echo $GREETING from $(uname -n), running as $LOGNAME; echo My job contact is $GLOBUS_GRAM_JOB_CONTACT\")\
-         (stdout=$(GLOBUSRUN_GASS_URL)#\"{}\")",
-        output.replace('"', "\"\"")
+         (stdout=$(GLOBUSRUN_GASS_URL)#{})",
+        quoted(directory),
+        quoted(output),
     )
 }
 
