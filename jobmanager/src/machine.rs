@@ -426,8 +426,9 @@ impl Turn {
     // --- queries ----------------------------------------------------------------------------------------------------
 
     fn query(&mut self, query: Query) {
-        // A finished job has been forgotten as far as its client knows; only the truth about its end is still told.
-        if matches!(self.job.phase, Phase::Over { .. }) && query != Query::Status {
+        // A finished job has been forgotten as far as its client knows; only the truth about its end is still told. A
+        // cancel gets it too: stock globus-job-cancel and -clean send one to whatever is not DONE, and give up if it fails.
+        if matches!(self.job.phase, Phase::Over { .. }) && !matches!(query, Query::Status | Query::Cancel) {
             return self.refuse(GramError::JOB_CONTACT_NOT_FOUND);
         }
         match query {
@@ -464,8 +465,8 @@ impl Turn {
             Phase::Delivering { .. }
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }
-            | Phase::Stopped { .. }
-            | Phase::Over { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
+            | Phase::Stopped { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
+            Phase::Over { .. } => self.answer(),
         }
     }
 

@@ -198,7 +198,7 @@ mod tests {
         for bad in ["count=abc", "count=2.0", "count='2 '", "count=''", "count=99999999999999999999"] {
             assert_eq!(code(integer(&relation(bad))), 14, "{bad}");
         }
-        assert_eq!(code(integer(&relation("count=1 2"))), 51);
+        assert_eq!(code(integer(&relation("count=1 2"))), 14);
         assert_eq!(code(integer(&relation("max_wall_time=abc"))), 102);
         assert_eq!(code(integer(&relation("Max_Memory=abc"))), 87);
         assert_eq!(code(integer(&relation("proxy_timeout=abc"))), 153);

@@ -114,7 +114,8 @@ const BASE: &[Attribute] = &[
     attribute("stdin",                Kind::Text,         S,    64,  11),
     attribute("stdout",               Kind::Destinations, SRU,  65,  73),
     attribute("stderr",               Kind::Destinations, SRU,  63,  74),
-    attribute("count",                Kind::Integer,      S,    51,  14),
+    // Stock job managers never say 51.
+    attribute("count",                Kind::Integer,      S,    14,  14),
     attribute("host_count",           Kind::Integer,      S,    56,  35),
     attribute("job_type", Kind::Word(&["single", "multiple", "mpi", "condor"]), S, 57, 19),
     attribute("max_wall_time",        Kind::Integer,      S,    101, 102),
@@ -138,7 +139,8 @@ const BASE: &[Attribute] = &[
     attribute("file_stage_in_shared", Kind::Pairs,        S,    142, 135),
     attribute("file_stage_out",       Kind::Pairs,        S,    143, 155),
     attribute("file_clean_up",        Kind::List,         S,    145, 145),
-    attribute("gass_cache",           Kind::Text,         S,    144, 149),
+    // Stock job managers say 137 where the table of errors has 144.
+    attribute("gass_cache",           Kind::Text,         S,    137, 149),
     attribute("proxy_timeout",        Kind::Integer,      SR,   153, 153),
     attribute("library_path",         Kind::List,         S,    SCHEDULER_SPECIFIC, SCHEDULER_SPECIFIC),
     attribute("username",             Kind::Text,         S,    166, 7),
