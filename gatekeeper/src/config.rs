@@ -69,6 +69,8 @@ pub struct Limits {
     pub stop_seconds: u64,
     /// Connections served at once; more wait to be accepted.
     pub connections: usize,
+    /// Of these, from one address (an IPv6 /64 counts as one); more are closed at once.
+    pub connections_per_address: usize,
 }
 
 impl Default for Limits {
@@ -80,6 +82,7 @@ impl Default for Limits {
             start_seconds: 30,
             stop_seconds: 30,
             connections: 512,
+            connections_per_address: 256,
         }
     }
 }

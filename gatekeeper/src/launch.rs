@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -70,6 +70,9 @@ pub enum LaunchError {
         /** why */
         source: io::Error,
     },
+    /// A start that this request waited for failed.
+    #[error("{0}")]
+    Earlier(String),
     /// It gave no answer.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -87,7 +90,14 @@ pub struct Launcher {
 }
 
 /// One account's manager; the lock is held while one is looked for or started, so that only one is.
-type Slot = tokio::sync::Mutex<Option<Running>>;
+type Slot = tokio::sync::Mutex<SlotState>;
+
+#[derive(Debug, Default)]
+struct SlotState {
+    running: Option<Running>,
+    /// When the last start failed, and why: requests that waited for it share the failure and do not try in turn.
+    failure: Option<(Instant, String)>,
+}
 
 /// A manager that answered.
 #[derive(Debug, Clone)]
@@ -111,18 +121,17 @@ impl Launcher {
         request: &v1::SubmitRequest,
     ) -> Result<v1::SubmitReply, LaunchError> {
         let slot = self.slot(account);
-        let mut gone = None;
-        for attempt in 1.. {
-            let running = self.running(account, &slot, gone).await?;
+        let mut running = self.running(account, &slot, None).await?;
+        for _ in 1..ATTEMPTS {
             match control::submit(&running.client, request.clone(), self.answer).await {
-                Err(ControlError::Gone(reason)) if attempt < ATTEMPTS => {
+                Err(ControlError::Gone(reason)) => {
                     tracing::info!(account, reason, "job manager has gone, asking the next one");
-                    gone = Some(running.generation);
+                    running = self.running(account, &slot, Some(running.generation)).await?;
                 }
                 answer => return Ok(answer?),
             }
         }
-        Err(ControlError::Gone("again and again".to_owned()).into())
+        Ok(control::submit(&running.client, request.clone(), self.answer).await?)
     }
 
     fn slot(&self, account: &str) -> Arc<Slot> {
@@ -135,15 +144,28 @@ impl Launcher {
 
     /// The running manager, unless it is the one that has `gone`; then another.
     async fn running(&self, account: &str, slot: &Slot, gone: Option<u64>) -> Result<Running, LaunchError> {
-        let mut current = slot.lock().await;
-        let generation = match &*current {
+        let asked = Instant::now();
+        let mut state = slot.lock().await;
+        if let Some((when, reason)) = &state.failure
+            && *when > asked
+        {
+            return Err(LaunchError::Earlier(reason.clone()));
+        }
+        let generation = match &state.running {
             Some(running) if Some(running.generation) != gone => return Ok(running.clone()),
             Some(running) => running.generation + 1,
             None => 1,
         };
-        *current = None;
-        let client = self.find_or_start(account).await?;
-        Ok(current.insert(Running { client, generation }).clone())
+        match self.find_or_start(account).await {
+            Ok(client) => {
+                state.failure = None;
+                Ok(state.running.insert(Running { client, generation }).clone())
+            }
+            Err(error) => {
+                state.failure = Some((Instant::now(), error.to_string()));
+                Err(error)
+            }
+        }
     }
 
     async fn find_or_start(&self, account: &str) -> Result<JobManagerClient, LaunchError> {
@@ -173,12 +195,17 @@ impl Launcher {
         let folder = self.state.join(account);
         let log = folder.join("jobmanager.log");
         let output = prepare(&folder, &log)?;
+        // Whoever started the gatekeeper may have a credential in the environment: jobs get their owner's, or none.
         // A process group of its own: an interrupt at the gatekeeper's terminal is none of the job manager's business.
         let mut child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(output)
+            .current_dir("/")
+            .env_remove("X509_USER_PROXY")
+            .env_remove("X509_USER_CERT")
+            .env_remove("X509_USER_KEY")
             .process_group(0)
             .spawn()
             .map_err(|source| LaunchError::Spawn { program: program.clone(), source })?;

@@ -8,6 +8,7 @@
 //! | [`policy`] | who may do what: yields a permit or a refusal |
 //! | [`refusal`] | every refusal, and the one place where it gets its answer |
 //! | [`service`] | the service table: own configuration and classic service files |
+//! | [`places`] | how many connections are served at once, in all and per address |
 //! | [`launch`] | finding or starting the account's job manager |
 //! | [`audit`] | one JSON line per decision |
 //! | [`reload`] | values made from files, made again when these change |
@@ -21,6 +22,7 @@ pub mod connection;
 #[cfg(test)]
 mod fake;
 pub mod launch;
+pub mod places;
 pub mod policy;
 pub mod refusal;
 pub mod reload;

@@ -4,6 +4,7 @@ use crate::Config;
 use crate::audit::{Audit, Record};
 use crate::connection::{self, Accepted, Site};
 use crate::launch::Launcher;
+use crate::places::Places;
 use crate::policy::Map;
 use crate::reload::{Made, Reloaded};
 use crate::service::ServiceTable;
@@ -15,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
@@ -136,15 +136,15 @@ impl Gatekeeper {
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let Self { listener, door, keys, site } = self;
         tracing::info!(address = ?listener.local_addr().ok(), account = site.runs_as, "gatekeeper listens");
-        let places = Arc::new(Semaphore::new(site.limits.connections.max(1)));
+        let places = Places::new(site.limits.connections, site.limits.connections_per_address);
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
         loop {
             let accept = async {
-                let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
-                Ok::<_, io::Error>((place, listener.accept().await?))
+                let free = places.free().await?;
+                Ok::<_, io::Error>((free, listener.accept().await?))
             };
-            let (place, (tcp, peer)) = tokio::select! {
+            let (free, (tcp, peer)) = tokio::select! {
                 () = &mut stop => break,
                 accepted = accept => match accepted {
                     Ok(accepted) => accepted,
@@ -156,6 +156,10 @@ impl Gatekeeper {
                 },
             };
             while connections.try_join_next().is_some() {}
+            let Some(place) = places.take(free, peer.ip()) else {
+                tracing::warn!(%peer, "too many connections from this address, closed");
+                continue;
+            };
             let (site, keys) = (Arc::clone(&site), keys.clone());
             let acceptor = door.current().acceptor.clone();
             let id = uuid::Uuid::new_v4().to_string();

@@ -89,6 +89,22 @@ async fn a_manager_that_has_gone_is_replaced() {
 }
 
 #[tokio::test]
+async fn requests_that_wait_for_a_failing_start_share_its_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("echo started >> {}/alice/starts; sleep 0.3; exit 1", folder.path().display());
+    let launcher = Arc::new(launcher(folder.path(), &script));
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..5 {
+        let launcher = Arc::clone(&launcher);
+        requests.spawn(async move { launcher.submit("alice", &request()).await });
+    }
+    while let Some(answer) = requests.join_next().await {
+        assert!(answer.unwrap().unwrap_err().to_string().contains("exit status: 1"));
+    }
+    assert_eq!(fs::read_to_string(folder.path().join("alice/starts")).unwrap(), "started\n");
+}
+
+#[tokio::test]
 async fn a_manager_that_never_gets_ready_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     let script = format!("echo $$ > {}/alice/pid; exec sleep 1000", folder.path().display());

@@ -135,7 +135,9 @@ impl Writer {
     /// A value without quotes, for URLs; line ends and NUL are left out, they would start another line.
     pub fn bare(&mut self, name: &str, value: &str) -> &mut Self {
         self.name(name);
-        self.0.extend(value.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
+        for byte in value.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)) {
+            escape(byte, &mut self.0); // readers drop backslashes in bare values too
+        }
         self.0.extend_from_slice(b"\r\n");
         self
     }
@@ -202,12 +204,16 @@ fn quote(value: &[u8], out: &mut Vec<u8>) {
     out.reserve(value.len() + 2);
     out.push(b'"');
     for byte in value {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(*byte);
+        escape(*byte, out);
     }
     out.push(b'"');
+}
+
+fn escape(byte: u8, out: &mut Vec<u8>) {
+    if matches!(byte, b'"' | b'\\') {
+        out.push(b'\\');
+    }
+    out.push(byte);
 }
 
 /// A value and what follows it. A backslash is dropped and the byte after it kept, in bare values too. None: a quote is
@@ -296,6 +302,13 @@ mod tests {
             let body = Writer::new().quoted("v", &value).finish();
             let attributes = Attributes::decode(&body).unwrap();
             prop_assert_eq!(attributes.bytes("v"), Some(&value[..]));
+        }
+
+        #[test]
+        fn bare_values_read_back(value in "[ -~]{0,20}") {
+            let body = Writer::new().bare("v", &value).finish();
+            let attributes = Attributes::decode(&body).unwrap();
+            prop_assert_eq!(attributes.bytes("v"), Some(value.as_bytes()));
         }
 
         #[test]
