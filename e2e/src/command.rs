@@ -15,8 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long any one command may take. The slowest thing stock does, cancelling and cleaning, takes ten seconds.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+/// How long any one command may take. The slowest thing stock does, cancelling and cleaning, takes ten seconds on a
+/// machine with nothing else to do; the rest is for those that have.
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A program that has ended.
 #[derive(Debug, Clone, Default)]

@@ -30,7 +30,8 @@ fn shows_a_job_and_cleans_up() {
     }
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path()).collect();
     assert!(left.is_empty(), "left behind: {left:?}");
-    assert!(out.took.as_secs() < 30, "it takes seconds: {:?}", out.took);
+    // Three on a quiet machine.
+    assert!(out.took.as_secs() < 100, "it takes seconds: {:?}", out.took);
 }
 
 #[test]

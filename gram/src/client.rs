@@ -267,7 +267,9 @@ impl Client {
 }
 
 fn status(state: Option<JobState>, reply: QueryReply) -> JobStatus {
-    let exit_code = body::extension(&reply.extensions, "exit-code").and_then(|code| code.parse().ok());
+    let exit_code = [body::EXIT_CODE, body::QUIET_EXIT_CODE]
+        .iter()
+        .find_map(|name| body::extension(&reply.extensions, name)?.parse().ok());
     JobStatus { state, failure: reply.job_failure_code, exit_code, extensions: reply.extensions }
 }
 

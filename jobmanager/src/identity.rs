@@ -64,11 +64,12 @@ pub struct Current {
 
 impl Current {
     /// Transfers files with this credential.
-    pub fn gass(&self, trust: &TrustDirectory) -> Result<gass::Client, gass::GassError> {
+    pub fn gass(&self, trust: &TrustDirectory) -> Result<gass::Client, Failure> {
         if let Some(client) = self.gass.get() {
             return Ok(client.clone());
         }
-        let client = gass::Client::new(&self.credential, trust)?;
+        let client = gass::Client::new(&self.credential, trust)
+            .map_err(|error| Failure::new(GramError::OPENING_USER_PROXY, error.to_string()))?;
         Ok(self.gass.get_or_init(|| client).clone())
     }
 }

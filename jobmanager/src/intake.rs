@@ -4,11 +4,11 @@
 use crate::{
     environment::{Streams, launch},
     identity::{self, check_lifetime},
-    job::{Failure, Input, Job, JobSpec, Origin, Phase, Registration},
+    job::{Failure, Job, Origin, Phase, Registration},
     launch::JobKey,
     machine::later,
     manager::{Message, Shared},
-    request::{self, Request, Surroundings},
+    request::{self, Request, Surroundings, default_cache},
     scheduler::Scheduler,
 };
 use gram::{GramError, JobState, control::v1, wire::Query};
@@ -171,17 +171,18 @@ async fn restart<S>(shared: &Shared<S>, key: JobKey, identity: &Subject) -> Fail
     Failure::new(GramError::NO_STATE_FILE, format!("there is no job {key} of yours to restart"))
 }
 
-/// The scheduler's checks, unless files are missing that are still to be fetched.
+/// The cache is usable where it matters (149), then the scheduler's checks, unless files are still to be fetched.
 fn check<S: Scheduler>(shared: &Shared<S>, job: &Job) -> Result<(), Failure> {
-    if needs_fetching(&job.spec) {
+    let usual = default_cache(&shared.site.account.home);
+    if job.spec.writes_to_cache() || job.spec.gass_cache.as_path() != usual {
+        gass::Cache::open(job.spec.gass_cache.as_path())
+            .map_err(|error| Failure::new(GramError::INVALID_CACHE, error.to_string()))?;
+    }
+    if job.spec.needs_fetching() {
         return Ok(());
     }
     let files = shared.site.job_files(job.key);
     Ok(shared.scheduler.check(&launch(job, &shared.site, Streams::of(job, &files)))?)
-}
-
-fn needs_fetching(spec: &JobSpec) -> bool {
-    matches!(spec.executable, Input::Url(_)) || matches!(spec.stdin, Input::Url(_))
 }
 
 /// Hands the job to the manager; answered when it is in the store.

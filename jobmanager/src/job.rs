@@ -252,6 +252,38 @@ pub struct Notice {
     pub number: u32,
 }
 
+impl JobSpec {
+    /// Something must be fetched before the job can start.
+    pub fn needs_fetching(&self) -> bool {
+        matches!(self.executable, Input::Url(_)) || matches!(self.stdin, Input::Url(_))
+    }
+
+    /// Something must be sent when the job has ended.
+    pub fn needs_delivery(&self) -> bool {
+        matches!(self.stdout, Output::Deliver(_)) || matches!(self.stderr, Output::Deliver(_))
+    }
+
+    /// A stream goes to the GASS cache, at once or in the end.
+    pub fn writes_to_cache(&self) -> bool {
+        self.cache_entries().next().is_some()
+    }
+
+    /// The cache entries of both streams.
+    pub fn cache_entries(&self) -> impl Iterator<Item = &CacheEntry> {
+        [&self.stdout, &self.stderr].into_iter().flat_map(|output| {
+            let (own, delivered) = match output {
+                Output::File(_) => (None, &[][..]),
+                Output::Cache(entry) => (Some(entry), &[][..]),
+                Output::Deliver(destinations) => (None, destinations.as_slice()),
+            };
+            own.into_iter().chain(delivered.iter().filter_map(|destination| match destination {
+                Destination::Cache(entry) => Some(entry),
+                Destination::Url(_) | Destination::File(_) => None,
+            }))
+        })
+    }
+}
+
 impl Job {
     /// DONE or FAILED.
     pub fn is_terminal(&self) -> bool {

@@ -11,7 +11,7 @@
 //! ```
 
 use crate::{
-    job::{Failure, Input, Job, Notice, Output, Phase, Verdict},
+    job::{Failure, Job, Notice, Phase, Verdict},
     scheduler::{Outcome, SchedulerId},
 };
 use gram::{GramError, JobState, Signal, StateMask, wire::Query};
@@ -183,7 +183,7 @@ impl Turn {
 
     /// The job may run: fetch what it needs, or hand it over at once.
     fn start(&mut self) {
-        if needs_fetching(&self.job) {
+        if self.job.spec.needs_fetching() {
             self.enter(Phase::StagingIn);
             self.report(JobState::StageIn);
             self.act(Action::Fetch);
@@ -299,7 +299,7 @@ impl Turn {
 
     /// The job has run: send its output if there is any to send, then finish.
     fn output(&mut self, failure: Option<Failure>) {
-        if needs_delivery(&self.job) {
+        if self.job.spec.needs_delivery() {
             let then = if failure.is_some() { Verdict::Failed } else { Verdict::Done };
             self.job.failure = failure;
             self.enter(Phase::Delivering { then });
@@ -435,7 +435,7 @@ impl Turn {
             Query::Cancel => self.cancel(),
             Query::Register { mask, url } => self.register(mask, url),
             Query::Unregister { url } => self.unregister(&url),
-            Query::Signal(signal) => self.signal(signal),
+            Query::Signal(signal) => self.signal(&signal),
         }
     }
 
@@ -500,10 +500,10 @@ impl Turn {
         }
     }
 
-    fn signal(&mut self, signal: Signal) {
+    fn signal(&mut self, signal: &Signal) {
         match signal {
             Signal::CommitRequest => self.commit(),
-            Signal::CommitExtend(seconds) => self.extend(seconds),
+            Signal::CommitExtend(seconds) => self.extend(*seconds),
             Signal::CommitEnd => self.commit_end(),
             Signal::StopManager => self.stop(),
             Signal::Suspend(_) => self.control(Some(Action::Suspend)),
@@ -711,12 +711,4 @@ pub fn later(from: Timestamp, seconds: u32) -> Timestamp {
 
 fn user_cancelled() -> Failure {
     Failure::new(GramError::USER_CANCELLED, "the user cancelled the job")
-}
-
-fn needs_fetching(job: &Job) -> bool {
-    matches!(job.spec.executable, Input::Url(_)) || matches!(job.spec.stdin, Input::Url(_))
-}
-
-fn needs_delivery(job: &Job) -> bool {
-    matches!(job.spec.stdout, Output::Deliver(_)) || matches!(job.spec.stderr, Output::Deliver(_))
 }

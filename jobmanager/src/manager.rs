@@ -240,7 +240,7 @@ impl<S: Scheduler> Manager<S> {
                     }
                     None => return End::Stopped,
                 },
-                Some(event) = events.recv() => self.hear_scheduler(event),
+                Some(event) = events.recv() => self.hear_scheduler(&event),
                 () = tokio::time::sleep_until(wake) => {
                     self.run_timers();
                     if Instant::now() >= idle_at && !self.is_busy() && self.gate.close_if_empty() {
@@ -316,8 +316,8 @@ impl<S: Scheduler> Manager<S> {
         }
     }
 
-    fn hear_scheduler(&mut self, event: SchedulerEvent) {
-        let (key, event) = match event {
+    fn hear_scheduler(&mut self, event: &SchedulerEvent) {
+        let (key, event) = match *event {
             SchedulerEvent::Pending(key) => (key, Event::Pending),
             SchedulerEvent::Active(key) => (key, Event::Active),
             SchedulerEvent::Suspended(key) => (key, Event::Suspended),
@@ -448,7 +448,7 @@ impl<S: Scheduler> Manager<S> {
                         let _ = asker.send(answer);
                     }
                 }),
-                Action::Notify { url, notice } => self.notify(key, url, notice),
+                Action::Notify { url, notice } => self.notify(key, url, &notice),
                 Action::Fetch => self.fetch(key),
                 Action::AbortFetch => self.with(key, |entry| {
                     if let Some(fetching) = entry.fetching.take() {
@@ -491,12 +491,12 @@ impl<S: Scheduler> Manager<S> {
         }
     }
 
-    fn notify(&mut self, key: JobKey, url: String, notice: Notice) {
+    fn notify(&mut self, key: JobKey, url: String, notice: &Notice) {
         let Some(entry) = self.jobs.get(&key) else { return };
         let letter = Letter {
             identity: entry.job.origin.identity.clone(),
             number: notice.number,
-            update: update(&entry.job, &notice),
+            update: update(&entry.job, notice),
         };
         self.outgoing.send(key, url, letter);
     }
@@ -690,8 +690,7 @@ async fn gass_client<S>(shared: &Shared<S>, job: &Job) -> Result<gass::Client, F
     let Some(identity) = shared.identities.get(&job.origin.identity).await else {
         return Err(Failure::new(GramError::USER_PROXY_NOT_FOUND, "the job's delegated credential is gone"));
     };
-    let client = identity.current().gass(&shared.site.trust);
-    client.map_err(|error| Failure::new(GramError::OPENING_USER_PROXY, error.to_string()))
+    identity.current().gass(&shared.site.trust)
 }
 
 /// What a contact is told (gram.md §9, §10).

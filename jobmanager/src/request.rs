@@ -247,6 +247,11 @@ fn directory(spec: &Spec, home: &Path) -> Result<PathBuf, Failure> {
     Ok(home.join(path.as_path()))
 }
 
+/// Where the GASS cache is unless the request says otherwise.
+pub fn default_cache(home: &Path) -> PathBuf {
+    home.join(".globus/.gass_cache")
+}
+
 fn gass_cache(spec: &Spec, home: &Path) -> Result<Octets, Failure> {
     let Some(relation) = spec.first("gasscache") else { return Ok(home.join(".globus/.gass_cache").into()) };
     let path = Octets::from(attribute::text(relation)?.to_vec());

@@ -6,7 +6,7 @@ use crate::{
     gate::Gate,
     identity::Identities,
     launch::JobKey,
-    manager::{End, INBOX, Manager, Shared},
+    manager::{INBOX, Manager, Shared},
     scheduler::fork::Fork,
     site::Site,
     store::Store,
@@ -28,6 +28,8 @@ use tokio::sync::{mpsc, oneshot};
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How often to look whether it has.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// How long control connections may take to close.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
 /// Messages and requests on one control connection, in bytes: an RSL text, a credential, and room.
 const MAX_MESSAGE: usize = 1024 * 1024;
 
@@ -35,6 +37,15 @@ const MAX_MESSAGE: usize = 1024 * 1024;
 ///
 /// Prints `ready` on standard output when it serves, then lets go of standard output. `AddrInUse`: the account has a manager.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> io::Result<()> {
+    serve(config, announce, stop).await
+}
+
+/// As [`run`]; `ready` is called when control socket and job contacts answer.
+async fn serve(
+    config: Config,
+    ready: impl FnOnce() -> io::Result<()>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let site = Arc::new(Site::new(&config)?);
     for directory in [site.directory.clone(), site.directory.join("jobs"), site.directory.join("identities")]
     {
@@ -69,7 +80,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> io::Result<(
                 let _ = serving_ends.await;
             },
         ));
-    announce()?;
+    ready()?;
     tracing::info!(account = site.account.name, pid = std::process::id(), "job manager ready");
 
     let idle = Duration::from_secs(config.idle_exit_seconds);
@@ -81,10 +92,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> io::Result<(
         tracing::warn!(%error, "control socket not removed");
     }
     let _ = end_serving.send(());
-    match end {
-        // Whoever is still connected is told by the closed gate; there is nothing to wait for.
-        End::Idle | End::Stopped => server.abort(),
-    }
+    // Whoever comes now is refused by the gate or by the closing connection, which both mean: start another manager.
+    let _ = tokio::time::timeout(LAST_REQUESTS, server).await;
     Ok(())
 }
 
@@ -143,47 +152,4 @@ fn announce() -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{job::tests::sample, launch::JobKey};
-
-    #[tokio::test]
-    async fn one_manager_per_account() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        let first = lock(&path).await.unwrap();
-        let second = tokio::spawn({
-            let path = path.clone();
-            async move { lock(&path).await }
-        });
-        tokio::task::yield_now().await;
-        drop(first);
-        second.await.unwrap().unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_second_manager_gives_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        let _first = lock(&path).await.unwrap();
-        assert_eq!(lock(&path).await.unwrap_err().kind(), io::ErrorKind::AddrInUse);
-    }
-
-    #[test]
-    fn directories_of_unknown_jobs_go() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["1.2", "3.4"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
-        }
-        remove_strays(folder.path(), &HashSet::from([JobKey { high: 1, low: 2 }])).unwrap();
-        assert!(folder.path().join("1.2").exists());
-        assert!(!folder.path().join("3.4").exists());
-    }
-
-    #[test]
-    fn the_owner_is_read_from_the_record() {
-        let body = serde_json::to_vec(&sample()).unwrap();
-        assert_eq!(owner(&body).as_deref(), Some("/O=Grid/CN=Alice"));
-        assert_eq!(owner(b"{}"), None);
-    }
-}
+mod tests;

@@ -20,7 +20,7 @@ use tokio::{fs::File, io::AsyncWriteExt as _};
 pub enum TransferError {
     /// Over the network.
     #[error(transparent)]
-    Gass(#[from] GassError),
+    Gass(#[from] Box<GassError>),
     /// In the cache.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -34,6 +34,12 @@ pub enum TransferError {
     },
 }
 
+impl From<GassError> for TransferError {
+    fn from(error: GassError) -> Self {
+        Self::Gass(Box::new(error))
+    }
+}
+
 fn local(path: &Path) -> impl FnOnce(io::Error) -> TransferError + use<> {
     let path = path.to_owned();
     move |source| TransferError::Local { path, source }
@@ -43,17 +49,18 @@ fn local(path: &Path) -> impl FnOnce(io::Error) -> TransferError + use<> {
 pub async fn fetch(job: &Job, files: &JobFiles, client: &Client) -> Result<(), Failure> {
     if let Input::Url(url) = &job.spec.executable {
         let failed =
-            |error| fetch_failure(GramError::STAGING_EXECUTABLE, FailureKind::Executable, url, error);
+            |error| fetch_failure(GramError::STAGING_EXECUTABLE, FailureKind::Executable, url, &error);
         fetch_file(client, url, &files.executable(), 0o700).await.map_err(failed)?;
     }
     if let Input::Url(url) = &job.spec.stdin {
-        let failed = |error| fetch_failure(GramError::STAGING_STDIN, FailureKind::Stdin, url, error);
+        let failed =
+            |error: TransferError| fetch_failure(GramError::STAGING_STDIN, FailureKind::Stdin, url, &error);
         fetch_file(client, url, &files.stdin(), 0o600).await.map_err(failed)?;
     }
     Ok(())
 }
 
-fn fetch_failure(code: GramError, kind: FailureKind, url: &str, error: TransferError) -> Failure {
+fn fetch_failure(code: GramError, kind: FailureKind, url: &str, error: &TransferError) -> Failure {
     Failure { kind: Some(kind), source_url: Some(url.to_owned()), ..Failure::new(code, error.to_string()) }
 }
 
@@ -152,14 +159,7 @@ fn cache_entry(job: &Job, entry: &CacheEntry) -> Result<PathBuf, TransferError> 
 
 /// Removes what the job itself brought into the cache: everything under its own tag. Entries with a tag of the user's stay.
 pub fn clean_cache(job: &Job) -> Result<(), TransferError> {
-    let own = |output: &Output| match output {
-        Output::Cache(entry) => entry.tag.is_none(),
-        Output::Deliver(destinations) => {
-            destinations.iter().any(|place| matches!(place, Destination::Cache(entry) if entry.tag.is_none()))
-        }
-        Output::File(_) => false,
-    };
-    if !own(&job.spec.stdout) && !own(&job.spec.stderr) {
+    if job.spec.cache_entries().all(|entry| entry.tag.is_some()) {
         return Ok(());
     }
     Ok(Cache::open(job.spec.gass_cache.as_path())?.remove_tag(&job.contact)?)

@@ -154,6 +154,29 @@ async fn the_connector_refuses_another_host() {
     accepted.unwrap_err();
 }
 
+/// In TLS 1.3 the refusal comes after the initiator has begun to send; it must still be seen, and not as a reset.
+#[tokio::test]
+async fn a_refusal_is_read_in_the_place_of_the_reply() {
+    let (site, elsewhere) = (Site::new(), Site::new());
+    let connector = Connector::with_versions(&elsewhere.user, &site.trust(), Versions::Tls13);
+    let acceptor = site.acceptor(&site.host, Versions::Both);
+    for _ in 0..20 {
+        let (initiator, responder) = sockets().await;
+        let serve = async { acceptor.accept(responder).await.unwrap_err() };
+        let ask = async {
+            let mut stream = connector.connect(initiator, &localhost()).await.unwrap();
+            for _ in 0..3 {
+                stream.write_all(&[b'x'; 8000]).await.unwrap();
+                stream.flush().await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            stream.read_to_end(&mut Vec::new()).await.unwrap_err()
+        };
+        let (_, told) = tokio::join!(serve, ask);
+        assert!(told.to_string().contains("refused the connection: it does not"), "{told}");
+    }
+}
+
 /// A relay between two of us that keeps every byte from the acceptor.
 async fn relayed(connector: &Connector, acceptor: &Acceptor, message: &[u8]) -> Vec<u8> {
     let (initiator, front) = sockets().await;

@@ -256,7 +256,10 @@ async fn ends_when_idle_but_not_before() {
     let world = World::new();
     let alice = world.person("Alice");
     let running: Running = world.manager(Duration::from_millis(50)).await;
+    // As the control service does; nothing was awaited since the start.
+    let inside = running.gate.enter().unwrap();
     let contact = contact(&running.submit(&alice, "&(executable=/bin/true)", None).await);
+    drop(inside);
     running.scheduler.called("submit").await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!running.task.is_finished(), "a job is running");
@@ -264,6 +267,10 @@ async fn ends_when_idle_but_not_before() {
     let end = tokio::time::timeout(Duration::from_secs(20), running.task).await.unwrap().unwrap();
     assert_eq!(end, End::Idle);
     assert!(running.gate.enter().is_none(), "nobody comes in any more");
+    let control = crate::control::Control { shared: running.shared, gate: running.gate };
+    let late = tonic::Request::new(request(&alice, "&(executable=/bin/true)", None));
+    let refused = v1::job_manager_server::JobManager::submit(&control, late).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
 }
 
 #[tokio::test]

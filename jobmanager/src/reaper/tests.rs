@@ -7,8 +7,11 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use tokio::{io::unix::AsyncFd, sync::mpsc, time::timeout};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+};
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     client::{Change, Client, ClientError},
@@ -168,11 +171,12 @@ async fn kill_and_wait(pid: u32) {
 
 /// Resolves when the process has ended. The descriptor is taken at once, not when first polled.
 fn wait_for_end(pid: u32) -> impl Future<Output = ()> {
-    let pidfd = pidfd_open(Pid::from_raw(pid.cast_signed()).unwrap(), PidfdFlags::NONBLOCK);
+    let pidfd = pidfd_open(Pid::from_raw(pid.cast_signed()).unwrap(), PidfdFlags::empty());
     async move {
         let Ok(pidfd) = pidfd else { return };
-        let pidfd = AsyncFd::new(pidfd).unwrap();
-        let _ready = timeout(PATIENCE, pidfd.readable()).await.expect("it does not end").unwrap();
+        let patience = rustix::time::Timespec::try_from(PATIENCE).unwrap();
+        let wait = move || poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience));
+        assert_eq!(tokio::task::spawn_blocking(wait).await.unwrap(), Ok(1), "process {pid} does not end");
     }
 }
 
@@ -455,6 +459,69 @@ async fn every_job_runs_once_and_ends_with_its_own_code_whoever_dies() {
         (0..JOBS).flat_map(|low| std::iter::repeat_n(low, 1 + usize::from(low % 7 == 0))).collect();
     assert_eq!(ran, expected);
     println!("{kills} reapers killed");
+}
+
+/// A file system of its own that can be filled, or None where mounting is not ours to do.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(path: PathBuf) -> Option<SmallDisk> {
+        std::fs::create_dir(&path).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=256k,mode=700", "none"]).arg(&path);
+        mount.status().is_ok_and(|status| status.success()).then_some(SmallDisk(path))
+    }
+
+    fn fill(&self) {
+        let full = std::fs::write(self.0.join("filler"), vec![0; 1024 * 1024]).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn while_the_disk_is_full_nothing_is_started_and_nothing_is_forgotten() {
+    let mut rig = Rig::new();
+    let Some(disk) = SmallDisk::mount(rig.path("reaper")) else {
+        return println!("skipped: mounting a small file system needs CAP_SYS_ADMIN");
+    };
+    // The last page of the journal has room: jobs until it has not.
+    disk_full_jobs(&mut rig, &disk).await;
+    drop(disk);
+}
+
+async fn disk_full_jobs(rig: &mut Rig, disk: &SmallDisk) {
+    rig.start(0, "exit 0").await.unwrap();
+    rig.outcome(0).await;
+    disk.fill();
+    let mut started = 1;
+    let refusal = loop {
+        match rig.start(started, "echo ran; exit 3").await {
+            Ok(_) => started += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refusal, ClientError::Refused(Refusal { stage: Stage::Journal, .. })), "{refusal}");
+    // A reaper that dies now cannot be replaced as long as the disk is full.
+    rig.kill_reaper().await;
+    let refused = started;
+    disk.free();
+    for low in 1..started {
+        assert_eq!(rig.outcome(low).await, exited(3), "job {low}");
+    }
+    rig.start(refused, "echo ran; exit 4").await.unwrap();
+    assert_eq!(rig.outcome(refused).await, exited(4));
+    let out = std::fs::read_to_string(rig.path("out")).unwrap();
+    assert_eq!(out, "ran\n".repeat(usize::try_from(refused).unwrap()));
 }
 
 /// Run with `--no-capture` for the rate.

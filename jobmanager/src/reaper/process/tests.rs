@@ -67,9 +67,13 @@ fn no_descriptor_leaks_and_no_signal_is_blocked_or_ignored() {
     assert_eq!(run(&job), "0\n1\n2\n3\n");
     std::fs::remove_file(dir.path().join("out")).unwrap();
     job.executable = "/bin/grep".into();
-    job.arguments = vec!["Sig[BIC]".into(), "/proc/self/status".into()];
-    let status = run(&job);
-    assert_eq!(status.matches("\t0000000000000000\n").count(), 3, "{status}");
+    job.arguments = vec!["Sig[BI]".into(), "/proc/self/status".into()];
+    // The C library leaves 32 and 33 ignored, which are its own and which it takes back in the new program.
+    let own = 3 << 31;
+    for line in run(&job).lines() {
+        let (_, signals) = line.split_once('\t').unwrap();
+        assert_eq!(u64::from_str_radix(signals, 16).unwrap() & !own, 0, "{line}");
+    }
 }
 
 #[test]
