@@ -23,7 +23,6 @@ use jiff::Timestamp;
 use std::hint::black_box;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
 
 struct Site {
     _directory: tempfile::TempDir,
@@ -68,7 +67,7 @@ async fn establish(connector: &Connector, acceptor: &Acceptor, keys: &KeyPool, m
 }
 
 fn connections(criterion: &mut Criterion) {
-    let runtime = Runtime::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let site = site();
     let keys = KeyPool::new(1, Duration::from_secs(3600));
     for (versions, version) in [(Versions::Tls12, "1.2"), (Versions::Tls13, "1.3")] {
