@@ -1,5 +1,6 @@
 //! Running a program with a deadline, its output captured.
 
+use crate::stock;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
@@ -7,14 +8,16 @@ use rustix::{
 use std::{
     io::{Read, Write},
     os::fd::OwnedFd,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-/// How long any one command may take. The slowest thing stock does, cancelling and cleaning, takes ten seconds.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+/// How long any one command may take. The slowest thing stock does, cancelling and cleaning, takes ten seconds on a
+/// machine with nothing else to do; the rest is for those that have.
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A program that has ended.
 #[derive(Debug, Clone, Default)]
@@ -179,6 +182,11 @@ impl Running {
         kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
     }
 
+    /// What it has printed on standard error so far.
+    pub fn errors_so_far(&self) -> String {
+        self.stderr.wait(Instant::now(), |_| true)
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn finish(mut self) -> Finished {
@@ -211,6 +219,14 @@ impl Drop for Running {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// A command for a daemon, which ends with the test that has started it, even when the test is killed and drops nothing.
+pub fn lifeline(program: &Path) -> Command {
+    let Some(setpriv) = stock::find("setpriv") else { return Command::new(program) };
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
 }
 
 /// Waits until the process has ended; false when the deadline comes first.

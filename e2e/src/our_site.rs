@@ -1,19 +1,58 @@
 //! Our site: `gridiron serve` with the same certificates, gridmap and services as the stock one.
 
-use crate::{command::Running, pki::Pki, processes, world::Setup};
-use std::path::{Path, PathBuf};
+use crate::{
+    command::{Running, lifeline},
+    pki::{Pki, host_name},
+    processes,
+    user::gridiron,
+    world::Setup,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// A running site of ours. Dropping it stops it, its job managers and their jobs.
 pub struct OurSite {
     dir: PathBuf,
     contact: String,
-    _gatekeeper: Option<Running>,
+    gatekeeper: Running,
 }
 
 impl OurSite {
-    /// Starts it.
-    pub fn start(dir: &Path, _pki: &Pki, _setup: &Setup) -> Self {
-        Self { dir: dir.to_owned(), contact: String::new(), _gatekeeper: None }
+    /// Writes the site file and serves it, as whoever runs the tests.
+    pub fn start(dir: &Path, pki: &Pki, setup: &Setup) -> Self {
+        let file = |name: &str| dir.join(name);
+        fs::write(file("grid-mapfile"), setup.gridmap(pki)).expect("temporary folder is writable");
+        fs::create_dir(file("log")).expect("writable");
+        let mut text = format!(
+            "[gatekeeper]\nlisten = \"[::]:0\"\nhost = {host:?}\ncertificate = {:?}\nkey = {:?}\ntrust = {trust:?}\n\
+             gridmap = \"grid-mapfile\"\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n\n\
+             [jobmanager]\nhost = {host:?}\n",
+            pki.host.certificate,
+            pki.host.key,
+            host = host_name(),
+            trust = pki.trust,
+        );
+        for (name, accept_limited) in setup.services() {
+            text.push_str(&format!(
+                "\n[service.{name}]\nscheduler = \"fork\"\naccept_limited = {accept_limited}\n"
+            ));
+        }
+        fs::write(file("gridiron.toml"), text).expect("writable");
+
+        let mut command = lifeline(&gridiron());
+        command.arg("serve").arg("--config").arg(file("gridiron.toml"));
+        command.env_remove("X509_USER_PROXY").envs(setup.site_environment.iter().cloned()).current_dir(dir);
+        let gatekeeper = Running::start(command, None);
+        let printed = gatekeeper.wait_for("\n");
+        let contact = printed
+            .lines()
+            .find_map(|line| line.strip_prefix("GRAM contact: "))
+            .unwrap_or_else(|| panic!("no contact from gridiron serve: {printed}"));
+        // Without the subject: clients then check the host's name, as they do at a real site.
+        let contact = contact.splitn(3, ':').take(2).collect::<Vec<_>>().join(":");
+        Self { dir: dir.to_owned(), contact, gatekeeper }
     }
 
     /// `host:port`.
@@ -21,9 +60,13 @@ impl OurSite {
         &self.contact
     }
 
-    /// What it has logged, for messages of failing tests.
+    /// What the gatekeeper and the job managers have logged, for messages of failing tests.
     pub fn logs(&self) -> String {
-        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+        let mut logs = self.gatekeeper.errors_so_far();
+        for entry in fs::read_dir(self.dir.join("log")).into_iter().flatten().flatten() {
+            logs.push_str(&fs::read_to_string(entry.path()).unwrap_or_default());
+        }
+        logs
     }
 }
 

@@ -32,6 +32,11 @@ pub fn kill_all_naming(dir: &Path) {
     }
 }
 
+/// How many processes, other than this one, name a path below `dir` in their command line or environment.
+pub fn count_naming(dir: &Path) -> usize {
+    naming(dir).len()
+}
+
 /// The processes, other than this one, whose command line or environment holds the folder's name.
 fn naming(dir: &Path) -> Vec<OwnedFd> {
     let needle = dir.as_os_str().as_bytes();

@@ -1,16 +1,15 @@
 //! A stock site: a real globus-gatekeeper with its fork job manager, all its files in one temporary folder.
 
 use crate::{
-    command::Running,
+    command::{Running, lifeline},
     pki::{Pki, host_name},
     processes,
-    stock::{find, program},
+    stock::program,
     world::Setup,
 };
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 /// A running stock gatekeeper. Dropping it stops it, its job managers and their jobs.
@@ -52,15 +51,7 @@ impl StockSite {
             fs::write(file("services").join(name), line).expect("writable");
         }
 
-        // setpriv ends the gatekeeper with the test, even when the test is killed and drops nothing.
-        let mut command = match find("setpriv") {
-            Some(setpriv) => {
-                let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "KILL"]).arg(program("globus-gatekeeper"));
-                command
-            }
-            None => Command::new(program("globus-gatekeeper")),
-        };
+        let mut command = lifeline(&program("globus-gatekeeper"));
         command
             .args(["-foreground", "-port", "0"])
             .arg("-logfile")

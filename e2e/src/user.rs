@@ -69,7 +69,7 @@ impl User {
             stock::skip(&format!("not installed: {}", missing.join(" ")));
             return None;
         }
-        let dir = tempfile::Builder::new().prefix("gridiron-e2e-").tempdir().expect("/tmp is writable");
+        let dir = temporary_folder();
         let make = |name: &str| {
             let path = dir.path().join(name);
             fs::create_dir(&path).expect("writable");
@@ -232,6 +232,11 @@ impl JobProcess {
     pub fn runs(&self) -> bool {
         !wait_for_end(&self.0, Instant::now())
     }
+}
+
+/// A new folder in the system's place for temporary ones; it goes when it is dropped.
+pub fn temporary_folder() -> TempDir {
+    tempfile::Builder::new().prefix("gridiron-e2e-").tempdir().expect("/tmp is writable")
 }
 
 /// Our program: `GRIDIRON` names it, else it lies where cargo puts it, beside the test programs' folder.

@@ -1,6 +1,8 @@
 //! GET, PUT and append of one file by URL (gass.md §3), with the quirks of stock servers (§4): replies of HTTP/1.0,
 //! bodies that end with the connection, refusals that announce more than they send.
 
+mod refusable;
+
 use crate::body::{BLOCK, Upload, UploadBody};
 use crate::{GassError, Url};
 use bytes::{Bytes, BytesMut};
@@ -10,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{HeaderMap, Method, Request, Response, header};
 use hyper_util::rt::TokioIo;
+use refusable::Refusable;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -164,7 +167,7 @@ impl Client {
             let stream: SecureStream = connector
                 .connect(stream, expect)
                 .await
-                .map_err(|source| GassError::Security { url: url.clone(), source })?;
+                .map_err(|source| GassError::Security { url: url.clone(), source: source.into() })?;
             Connection::open(url, stream).await
         };
         timeout(CONNECT, connecting).await.unwrap_or_else(|_| {
@@ -187,7 +190,7 @@ impl Connection {
         let (sender, connection) = http1::Builder::new()
             .title_case_headers(true)
             .max_buf_size(MAX_HEADERS)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Refusable::new(stream)))
             .await
             .map_err(|source| GassError::Protocol { url: url.clone(), source })?;
         // Its errors reach the request or the body as well.

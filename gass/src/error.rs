@@ -32,7 +32,7 @@ pub enum GassError {
         /// Where to.
         url: Url,
         /// Why not.
-        source: GsiError,
+        source: Box<GsiError>,
     },
     /// An https URL, and no credential to show.
     #[error("{url}: https needs a credential; make a proxy first (gridiron proxy init)")]

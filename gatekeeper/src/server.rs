@@ -14,7 +14,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument;
@@ -162,7 +162,8 @@ impl Gatekeeper {
             let span = tracing::info_span!("connection", request = %id, %peer);
             connections.spawn(
                 async move {
-                    serve_one(tcp, peer, id, &site, &acceptor, &keys).await;
+                    let record = Record::new(jiff::Timestamp::now(), id, peer);
+                    connection::serve(Accepted { tcp, record }, &site, &acceptor, &keys).await;
                     drop(place);
                 }
                 .instrument(span),
@@ -181,22 +182,6 @@ impl Gatekeeper {
 /// Bind and run.
 pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> io::Result<()> {
     Gatekeeper::bind(config).await?.run(stop).await
-}
-
-async fn serve_one(
-    tcp: TcpStream,
-    peer: SocketAddr,
-    id: String,
-    site: &Site,
-    acceptor: &Acceptor,
-    keys: &KeyPool,
-) {
-    if let Err(error) = endpoint::prepare(&tcp) {
-        tracing::debug!(%error, "the connection has gone already");
-        return;
-    }
-    let record = Record::new(jiff::Timestamp::now(), id, peer);
-    connection::serve(Accepted { tcp, record }, site, acceptor, keys).await;
 }
 
 /// The host credential as an acceptor, read again when one of its files changes.
@@ -262,24 +247,4 @@ fn name_in(passwd: &str, uid: u32) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_accounts() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\n\nbad line\nalice:x:1000:1000::/home/alice:/bin/sh\n";
-        assert_eq!(name_in(passwd, 0), Some("root"));
-        assert_eq!(name_in(passwd, 1000), Some("alice"));
-        assert_eq!(name_in(passwd, 7), None);
-    }
-
-    #[tokio::test]
-    async fn addresses() {
-        assert!(listen("[::]:0").is_ok());
-        assert!(listen("127.0.0.1:0").is_ok());
-        for address in ["2119", "[::]", "[::]:x"] {
-            let error = listen(address).unwrap_err();
-            assert!(error.to_string().contains("expected address:port"), "{error}");
-        }
-    }
-}
+mod tests;

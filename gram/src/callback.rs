@@ -142,7 +142,6 @@ impl Serving {
 
     async fn serve(&self, stream: TcpStream) -> Result<(), DeliveryError> {
         let deadline = Instant::now() + EXCHANGE;
-        endpoint::prepare(&stream)?;
         let accepting = tokio::time::timeout_at(deadline, self.acceptor.accept(stream));
         let mut stream = accepting.await.map_err(|_| ExchangeError::Deadline)??;
         Expect::Myself.accepts(stream.peer(), &self.own)?;

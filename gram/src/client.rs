@@ -6,6 +6,7 @@ use crate::wire::{
     self, JobReply, JobRequest, Query, QueryReply, ReplyHead, VersionReply, WireError, body, reply, request,
 };
 use crate::{GramError, JobContact, JobState, ResourceContact, Signal, StateMask};
+use gsi::connection::ConnectionError;
 use gsi::{Connector, Credential, DelegationMode, Expect, GsiError, SecureStream, TrustDirectory};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -266,7 +267,9 @@ impl Client {
 }
 
 fn status(state: Option<JobState>, reply: QueryReply) -> JobStatus {
-    let exit_code = body::extension(&reply.extensions, "exit-code").and_then(|code| code.parse().ok());
+    let exit_code = [body::EXIT_CODE, body::QUIET_EXIT_CODE]
+        .iter()
+        .find_map(|name| body::extension(&reply.extensions, name)?.parse().ok());
     JobStatus { state, failure: reply.job_failure_code, exit_code, extensions: reply.extensions }
 }
 
@@ -304,6 +307,19 @@ impl std::fmt::Display for Peer<'_> {
             Self::Job(job) => write!(f, "the job manager at {}:{}", job.host, job.port),
         }
     }
+}
+
+/// Whether the connection was lost or ended by the peer, rather than the peer refused by us.
+fn is_loss(error: &GsiError) -> bool {
+    matches!(
+        error,
+        GsiError::Io(_)
+            | GsiError::Connection(
+                ConnectionError::Closed { .. }
+                    | ConnectionError::Refused { .. }
+                    | ConnectionError::Socket { .. }
+            )
+    )
 }
 
 /// What went wrong, before it has a number.
@@ -354,10 +370,9 @@ impl Peer<'_> {
                 },
             ),
             // The peer went away during the handshake. With TLS 1.3 that is also how its refusal of our certificate looks.
-            Failure::Security(GsiError::Io(error)) => ClientError::new(
-                unreachable,
-                format!("{self} ended the handshake: {error}; it may not trust this credential's authority"),
-            ),
+            Failure::Security(error) if is_loss(&error) => {
+                ClientError::new(unreachable, format!("{self} ended the handshake: {error}"))
+            }
             Failure::Security(error) => {
                 ClientError::new(GramError::AUTHORIZATION, format!("cannot authenticate {self}: {error}"))
             }

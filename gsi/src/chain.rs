@@ -42,9 +42,8 @@ pub fn verify(presented: &[Certificate], trust: &TrustDirectory, now: Timestamp)
     rules::judge(&path, trust, now)?;
     let leaf = path.first().ok_or(ChainError::Empty)?;
     let certificates = || path.iter().map(|link| &link.certificate);
-    let identity = identity(certificates()).ok_or_else(|| ChainError::NoEndEntity {
-        subject: leaf.certificate.subject().subject().clone(),
-    })?;
+    let identity = identity(certificates())
+        .ok_or_else(|| ChainError::NoEndEntity { subject: leaf.certificate.subject().subject().clone() })?;
     Ok(Peer {
         subject: leaf.certificate.subject().subject().clone(),
         identity: identity.subject().subject().clone(),

@@ -19,6 +19,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
@@ -26,6 +27,11 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_PROBES: u32 = 6;
+
+/// How long a refused peer's connection is kept, so that it can read the alert.
+const LINGER: Duration = Duration::from_secs(1);
+/// How much of what it sends meanwhile is read, and thrown away.
+const LINGER_BYTES: u64 = 64 * 1024;
 
 /// What can go wrong on a connection, apart from the peer's credential being refused
 /// ([`GsiError::Chain`](crate::GsiError)).
@@ -41,9 +47,7 @@ pub enum ConnectionError {
         during: &'static str,
     },
     /// The peer refused, and said so in a TLS alert. With TLS 1.3 it may come after the handshake.
-    #[error(
-        "{peer} refused the connection ({alert:?}); it may not trust our credential, or the credential may have expired"
-    )]
+    #[error("{peer} refused the connection: {}", meaning(*alert))]
     Refused {
         /// Who.
         peer: SocketAddr,
@@ -108,9 +112,33 @@ pub enum ConnectionError {
     },
 }
 
+/// What an alert says about us, and what to do.
+fn meaning(alert: AlertDescription) -> String {
+    let known = match alert {
+        AlertDescription::CertificateExpired => {
+            "our credential has expired, or a clock is wrong; renew the credential"
+        }
+        AlertDescription::CertificateRevoked => "our certificate has been revoked",
+        AlertDescription::UnknownCA => {
+            "it does not trust the CA of our certificate; it needs that CA's files"
+        }
+        AlertDescription::CertificateRequired => "it wants a certificate and we showed none",
+        AlertDescription::ProtocolVersion => "it speaks no TLS version that we do",
+        AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::AccessDenied => "it does not accept our certificate; its log says why",
+        other => return format!("TLS alert {other:?}"),
+    };
+    known.to_owned()
+}
+
 impl ConnectionError {
     /// Sorts an I/O error of the TLS library by blame.
     fn from_io(source: io::Error, peer: SocketAddr, during: &'static str) -> Self {
+        let source = match source.downcast::<Self>() {
+            Ok(sorted_already) => return sorted_already,
+            Err(source) => source,
+        };
         match source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(rustls::Error::AlertReceived(alert)) => Self::Refused { peer, alert: *alert },
             Some(rustls::Error::NoCertificatesPresented) => Self::Anonymous { peer },
@@ -272,7 +300,11 @@ impl Acceptor {
         let address = prepare(&tcp)?;
         let verifier = Verifier::new(&self.side.trust);
         let config = tls::acceptor(self.side.versions, Arc::clone(&self.side.shown), Arc::clone(&verifier))?;
-        let accepted = TlsAcceptor::from(config).accept(Transport::accepting(tcp, framing)).await;
+        let accepting = TlsAcceptor::from(config).accept(Transport::accepting(tcp, framing)).into_fallible();
+        let accepted = accepting.await.map_err(|(error, transport)| {
+            linger(transport);
+            error
+        });
         let (tls, peer) = authenticated(accepted.map(TlsStream::Server), &verifier, address)?;
         Ok(SecureStream::new(tls, peer, address, self.side.trust.clone()))
     }
@@ -295,6 +327,16 @@ fn authenticated(
         (Ok(_), None) => Err(ConnectionError::Anonymous { peer: address }.into()),
         (Err(source), _) => Err(ConnectionError::from_io(source, address, HANDSHAKE).into()),
     }
+}
+
+/// Lets a refused peer find out why. In TLS 1.3 it may have sent its first request already; closing with that unread
+/// would reset the connection, and the peer would fail in the middle of writing, the alert unseen.
+fn linger(mut transport: Transport) {
+    let drain = async move {
+        transport.shutdown().await?;
+        tokio::io::copy(&mut transport.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    tokio::spawn(tokio::time::timeout(LINGER, drain));
 }
 
 /// The SNI: the name in host authorization. In the other modes none, which an address stands for; a common name, as the

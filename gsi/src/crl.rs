@@ -84,7 +84,8 @@ impl RevocationList {
         let timestamp = |seconds| Timestamp::from_second(seconds).map_err(|error| malformed(&error));
         let range = |slice: &[u8]| crate::certificate::range_in(&der, slice);
         let serial = |raw: &[u8]| range(without_leading_zeros(raw));
-        let mut serials: Vec<_> = list.iter_revoked_certificates().map(|entry| serial(entry.raw_serial())).collect();
+        let mut serials: Vec<_> =
+            list.iter_revoked_certificates().map(|entry| serial(entry.raw_serial())).collect();
         let bytes_at = |range: &Range<usize>| der.get(range.clone());
         serials.sort_by(|a, b| bytes_at(a).cmp(&bytes_at(b)));
         let algorithm = crate::certificate::signature_algorithm(&der).map_err(|error| malformed(&error))?;
@@ -176,7 +177,8 @@ mod tests {
     #[test]
     fn serial_numbers_are_found_whatever_their_leading_zeros() {
         let ca = Plan::authority("/CN=CA", None).self_signed();
-        let list = RevocationList::parse(ca.crl(&[&[0xFF, 1], &[3], &[0x7F; 20]], -60, 60).as_bytes()).unwrap();
+        let list =
+            RevocationList::parse(ca.crl(&[&[0xFF, 1], &[3], &[0x7F; 20]], -60, 60).as_bytes()).unwrap();
         assert_eq!((list.len(), list.this_update(), list.next_update()), (3, after(-60), Some(after(60))));
         for listed in [&[0xFF, 1][..], &[0, 0xFF, 1], &[3], &[0, 0, 3], &[0x7F; 20]] {
             assert!(list.lists(listed), "{listed:?}");

@@ -61,7 +61,12 @@ impl Plan {
     }
 
     /// An RFC or draft proxy below `issuer`.
-    pub(crate) fn proxy(issuer: &Holder, format: ProxyFormat, language: &[u8], path_length: Option<u8>) -> Self {
+    pub(crate) fn proxy(
+        issuer: &Holder,
+        format: ProxyFormat,
+        language: &[u8],
+        path_length: Option<u8>,
+    ) -> Self {
         let cn = (100 + issuer.certificate.der().len()).to_string();
         let plan = Self::named(issuer.certificate.subject().with_common_name(&cn));
         let policy = der::sequence(&[&der::object_identifier(language)]);
@@ -150,7 +155,8 @@ impl Holder {
 
     /// A CRL in PEM.
     pub(crate) fn crl(&self, serials: &[&[u8]], from: i64, to: i64) -> String {
-        let entry = |serial: &&[u8]| der::sequence(&[&der::unsigned_integer(serial), &der::time(after(from))]);
+        let entry =
+            |serial: &&[u8]| der::sequence(&[&der::unsigned_integer(serial), &der::time(after(from))]);
         let revoked: Vec<u8> = serials.iter().flat_map(entry).collect();
         let revoked = if revoked.is_empty() { revoked } else { der::sequence(&[&revoked]) };
         let body = der::sequence(&[

@@ -1,9 +1,16 @@
 //! Distinguished names (gsi.md §7): DER, the one-line rendering, comparing, hashing.
 
+mod one_line;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use one_line::unescape;
+
 use crate::GsiError;
 use crate::attribute;
 use crate::der::{self, Reader};
 use md5::{Digest as _, Md5};
+use one_line::{components, normalize, oid_of_type};
 use sha1::Sha1;
 use std::fmt::Write as _;
 use x509_parser::asn1_rs::{Any, FromDer as _, Oid};
@@ -153,7 +160,7 @@ impl Name {
             }
             let unknown = || NameError::UnknownType { text: text.to_owned(), kind: part.kind.to_owned() };
             let oid = oid_of_type(part.kind).ok_or_else(unknown)?;
-            let value = unescape(part.value);
+            let value = unescape(part.value.as_bytes());
             let attribute = (oid.clone(), string_tag(&oid, &value), value);
             match rdns.last_mut() {
                 Some(rdn) if part.joined => rdn.push(attribute),
@@ -336,129 +343,6 @@ fn canonical_text(text: &str) -> String {
     out
 }
 
-/// Lower case, with the aliases of §7.2 replaced where a component begins.
-fn normalize(one_line: &str) -> String {
-    const ALIASES: [(&str, &str); 3] =
-        [("uid=", "userid="), ("e=", "emailaddress="), ("email=", "emailaddress=")];
-    let lower = one_line.to_ascii_lowercase();
-    if !lower.contains("/e") && !lower.contains("/uid=") {
-        return lower;
-    }
-    let mut parts = lower.split('/');
-    let mut out = String::with_capacity(lower.len() + 16);
-    out.push_str(parts.next().unwrap_or_default());
-    for part in parts {
-        out.push('/');
-        match ALIASES.iter().find_map(|(old, new)| part.strip_prefix(old).map(|rest| (new, rest))) {
-            Some((new, rest)) => out.extend([*new, rest]),
-            None => out.push_str(part),
-        }
-    }
-    out
-}
-
-/// One `TYPE=value` of a one-line name, as written.
-struct Component<'a> {
-    kind: &'a str,
-    value: &'a str,
-    /// Belongs to the same RDN as the one before (`+`).
-    joined: bool,
-    /// There was no `=`; `kind` holds the whole part.
-    malformed: bool,
-}
-
-/// Splits a one-line name: a value reaches to the last `/` before the next `=` (§7.2), or to a `+` before a known type.
-fn components(text: &str) -> impl Iterator<Item = Component<'_>> {
-    let mut rest = text.strip_prefix('/').unwrap_or(text);
-    let mut joined = false;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let Some((kind, after)) = rest.split_once('=') else {
-            let kind = std::mem::take(&mut rest);
-            return Some(Component { kind, value: "", joined, malformed: true });
-        };
-        let this_joined = joined;
-        let (value, next) = match value_end(after) {
-            Some((end, plus)) => {
-                joined = plus;
-                let (value, tail) = after.split_at_checked(end).unwrap_or((after, ""));
-                (value, tail.get(1..).unwrap_or_default())
-            }
-            None => (after, ""),
-        };
-        rest = next;
-        Some(Component { kind, value, joined: this_joined, malformed: false })
-    })
-}
-
-/// Where the value at the start of `text` ends, and whether by a `+`; None when it reaches to the end of the text.
-fn value_end(text: &str) -> Option<(usize, bool)> {
-    let mut boundary: Option<(usize, bool)> = None;
-    let mut escaped = false;
-    for (index, c) in text.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '/' => boundary = Some((index, false)),
-            // A bare plus ends a value only before something that is surely a type, and never hides a slash.
-            '+' if joins(text.get(index + 1..).unwrap_or_default()) => boundary = Some((index, true)),
-            '=' => {
-                let kind = boundary.and_then(|(at, _)| text.get(at + 1..index)).unwrap_or_default();
-                if is_type_shaped(kind) {
-                    return boundary;
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-fn joins(after_plus: &str) -> bool {
-    after_plus.split_once('=').is_some_and(|(kind, _)| oid_of_type(kind).is_some())
-}
-
-fn is_type_shaped(kind: &str) -> bool {
-    !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
-}
-
-fn oid_of_type(kind: &str) -> Option<Oid<'static>> {
-    if kind.starts_with(|c: char| c.is_ascii_digit()) {
-        return dotted_oid(kind);
-    }
-    attribute::by_name(kind).and_then(|known| dotted_oid(known.oid))
-}
-
-fn dotted_oid(text: &str) -> Option<Oid<'static>> {
-    let arcs: Option<Vec<u64>> = text.split('.').map(|arc| arc.parse().ok()).collect();
-    let arcs = arcs.filter(|arcs| matches!(arcs.as_slice(), [0..=1, 0..=39, ..] | [2, 0..=39, ..]))?;
-    Oid::from(&arcs).ok()
-}
-
-/// `\xHH` is a byte, a backslash before anything else is dropped.
-fn unescape(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.as_bytes();
-    while let [first, rest @ ..] = bytes {
-        (bytes, _) = match (first, rest) {
-            (b'\\', [b'x' | b'X', high, low, tail @ ..])
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                (tail, out.push(hex_digit(*high) << 4 | hex_digit(*low)))
-            }
-            (b'\\', [next, tail @ ..]) => (tail, out.push(*next)),
-            _ => (rest, out.push(*first)),
-        };
-    }
-    out
-}
-
-fn hex_digit(digit: u8) -> u8 {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or_default()
-}
-
 /// The string type OpenSSL would choose when making a request: the fixed ones of RFC 5280, UTF8String for the rest.
 fn string_tag(oid: &Oid<'_>, value: &[u8]) -> u8 {
     let short = attribute::by_oid(&oid.to_id_string()).map(|known| known.short);
@@ -489,96 +373,4 @@ fn set_of(members: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     let mut members: Vec<_> = members.collect();
     members.sort();
     der::element(der::SET, &[&members.concat()])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn one_line(text: &str) -> String {
-        Name::parse_one_line(text).unwrap().subject().as_str().to_owned()
-    }
-
-    #[test]
-    fn hashes_are_those_openssl_gives_files() {
-        let name = Name::parse_one_line("/O=Grid/OU=peer/CN=Peer CA").unwrap();
-        assert_eq!((name.hash().as_str(), name.old_hash().as_str()), ("6af08547", "ce7f022a"));
-        let spaced = Name::parse_one_line("/O=GRID/OU=  peer/CN=peer \t ca ").unwrap();
-        assert!(spaced.chains_to(&name));
-        assert_eq!(spaced.hash(), "6af08547");
-        assert_ne!(spaced.old_hash(), "ce7f022a");
-    }
-
-    #[test]
-    fn slashes_and_bytes_are_escaped() {
-        assert_eq!(one_line("/O=Grid/CN=host/h.example.org"), r"/O=Grid/CN=host\/h.example.org");
-        assert_eq!(one_line(r"/O=Grid/CN=host\/h"), r"/O=Grid/CN=host\/h");
-        assert_eq!(one_line("/CN=Jürgen"), r"/CN=J\xC3\xBCrgen");
-        assert_eq!(one_line(r"/CN=J\xC3\xBCrgen"), r"/CN=J\xC3\xBCrgen");
-        assert_eq!(one_line("/ST=x+L=A B"), "/ST=x+L=A B");
-        assert_eq!(one_line("/CN=a+b"), r"/CN=a\+b");
-        assert_eq!(one_line("/1.2.3.4=x/cn=y/Email=z"), "/1.2.3.4=x/CN=y/emailAddress=z");
-    }
-
-    #[test]
-    fn common_name_is_the_first() {
-        let name = Name::parse_one_line("/O=Grid/CN=host/h/CN=proxy").unwrap();
-        assert_eq!(name.common_name(), Some("host/h"));
-        assert_eq!(name.subject().common_name(), Some(r"host\/h"));
-        assert_eq!(Subject::new("/O=Grid/CN=host/h/CN=proxy").common_name(), Some("host/h"));
-        assert_eq!(Subject::new("/O=Grid").common_name(), None);
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_one_line_name_is_said() {
-        let failure = |text: &str| Name::encode(text).unwrap_err();
-        assert!(matches!(failure("O=Grid"), NameError::NoSlash(_)));
-        assert!(
-            matches!(failure("/O=Grid/ORGUNIT=x"), NameError::UnknownType { kind, .. } if kind == "ORGUNIT")
-        );
-        assert!(matches!(failure("/Grid"), NameError::NoValue { .. }));
-        assert!(matches!(failure(&"/CN=x".repeat(4000)), NameError::TooLong(20000)));
-    }
-
-    #[test]
-    fn aliases_match() {
-        let matches = |a: &str, b: &str| Subject::new(a).matches(&Subject::new(b));
-        assert!(matches("/O=Grid/UID=x", "/o=grid/userid=X"));
-        assert!(matches("/CN=x/E=a@b", "/CN=x/emailAddress=A@B"));
-        assert!(matches("/CN=x/Email=a@b", "/CN=x/E=a@b"));
-        assert!(!matches("/O=Grid/CN=x", "/O=Grid/CN=xy"));
-    }
-
-    #[test]
-    fn a_proxy_name_is_one_common_name_longer() {
-        let user = Name::parse_one_line("/O=Grid/CN=Some Body").unwrap();
-        let proxy = user.with_common_name("12345");
-        assert_eq!(proxy.subject().as_str(), "/O=Grid/CN=Some Body/CN=12345");
-        assert_eq!(proxy, Name::from_der(proxy.as_der()).unwrap());
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
-            let _ = Name::from_der(&bytes);
-        }
-
-        #[test]
-        fn arbitrary_text_never_panics(text in "/?[A-Za-z=/+\\\\x0-9. ü]{0,60}") {
-            let _ = Name::parse_one_line(&text);
-            let _ = Subject::new(text).common_name();
-        }
-
-        #[test]
-        fn renderings_read_back(values in proptest::collection::vec("[ -~ü]{0,12}", 1..5)) {
-            let text = values.iter().map(|value| {
-                let value = value.replace(['=', '\\'], "-").replace('/', "\\/").replace('+', "\\+");
-                format!("/OU={value}")
-            }).collect::<String>();
-            let name = Name::parse_one_line(&text).unwrap();
-            let again = Name::parse_one_line(name.subject().as_str()).unwrap();
-            proptest::prop_assert_eq!(&again, &name);
-            proptest::prop_assert_eq!(&Name::from_der(name.as_der()).unwrap(), &name);
-        }
-    }
 }

@@ -191,7 +191,7 @@ mod tests {
         let subject = Name::parse_one_line("/O=Grid/CN=Grid User").unwrap();
         let der = write(subject.as_der(), &[], &KEY).unwrap();
         let at = der.windows(9).position(|window| window == b"Grid User").unwrap();
-        let mut changed = der.clone();
+        let mut changed = der;
         changed[at] = b'g';
         assert_eq!(
             CertificateRequest::from_der(&changed),

@@ -12,6 +12,7 @@ mod verifier;
 pub(crate) use transport::{Framing, Transport};
 pub(crate) use verifier::Verifier;
 
+use crate::settings::{self, SettingsError};
 use crate::{Credential, GsiError};
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
@@ -26,28 +27,31 @@ use std::sync::{Arc, LazyLock};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// An environment variable or gsi.conf names no version.
-    #[error("{variable}={value} is no TLS version; use TLS1_2_VERSION, TLS1_3_VERSION or 0")]
+    /// gsi.conf, or the environment variable that overrides it, names no version.
+    #[error(
+        "{key}={value} is no TLS version; set TLS1_2_VERSION, TLS1_3_VERSION or 0 in gsi.conf or GLOBUS_GSSAPI_{key}"
+    )]
     UnknownVersion {
-        /// The variable.
-        variable: &'static str,
+        /// The setting.
+        key: &'static str,
         /// Its value.
         value: String,
     },
+    /// gsi.conf is broken.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The minimum is above the maximum, or the maximum below what is supported.
-    #[error(
-        "no TLS version is both at least {MIN_VARIABLE} and at most {MAX_VARIABLE}; 1.2 and 1.3 are supported"
-    )]
+    #[error("no TLS version is both at least {MIN_KEY} and at most {MAX_KEY}; 1.2 and 1.3 are supported")]
     NoVersion,
     /// The library refused the configuration.
     #[error("TLS cannot be set up")]
     Library(#[from] rustls::Error),
 }
 
-/// The lowest version, as for the stock programs (§14).
-pub const MIN_VARIABLE: &str = "GLOBUS_GSSAPI_MIN_TLS_PROTOCOL";
-/// The highest version.
-pub const MAX_VARIABLE: &str = "GLOBUS_GSSAPI_MAX_TLS_PROTOCOL";
+/// The setting with the lowest version, as for the stock programs (§11).
+const MIN_KEY: &str = "MIN_TLS_PROTOCOL";
+/// The setting with the highest version.
+const MAX_KEY: &str = "MAX_TLS_PROTOCOL";
 
 /// Which TLS versions are spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,13 +66,13 @@ pub enum Versions {
 }
 
 impl Versions {
-    /// What `GLOBUS_GSSAPI_MIN_TLS_PROTOCOL` and `GLOBUS_GSSAPI_MAX_TLS_PROTOCOL` ask for (§11, §14).
+    /// What `GLOBUS_GSSAPI_MIN_TLS_PROTOCOL` and `GLOBUS_GSSAPI_MAX_TLS_PROTOCOL`, or gsi.conf, ask for (§11, §14).
     ///
     /// # Errors
-    /// When a value is unknown or nothing is left.
+    /// When gsi.conf is broken, a value is unknown, or no version is left.
     pub fn from_environment() -> Result<Self, TlsError> {
-        let value = |variable| std::env::var(variable).unwrap_or_default();
-        Self::between(&value(MIN_VARIABLE), &value(MAX_VARIABLE))
+        let value = |key| Ok::<_, TlsError>(settings::value(key)?.unwrap_or_default());
+        Self::between(&value(MIN_KEY)?, &value(MAX_KEY)?)
     }
 
     /// The versions from `min` to `max`, in the words of gsi.conf; empty or `0` is no limit.
@@ -76,8 +80,8 @@ impl Versions {
     /// # Errors
     /// When a value is unknown or nothing is left.
     pub fn between(min: &str, max: &str) -> Result<Self, TlsError> {
-        let min = version_number(MIN_VARIABLE, min)?.unwrap_or(2);
-        let max = version_number(MAX_VARIABLE, max)?.unwrap_or(3);
+        let min = version_number(MIN_KEY, min)?.unwrap_or(2);
+        let max = version_number(MAX_KEY, max)?.unwrap_or(3);
         match (min <= 2 && max >= 2, min <= 3 && max >= 3) {
             (true, true) => Ok(Self::Both),
             (true, false) => Ok(Self::Tls12),
@@ -99,14 +103,14 @@ impl Versions {
 }
 
 /// The minor number of TLS 1.x.
-fn version_number(variable: &'static str, value: &str) -> Result<Option<u8>, TlsError> {
+fn version_number(key: &'static str, value: &str) -> Result<Option<u8>, TlsError> {
     match value {
         "" | "0" => Ok(None),
         "TLS1_VERSION_DEPRECATED" => Ok(Some(0)),
         "TLS1_1_VERSION_DEPRECATED" => Ok(Some(1)),
         "TLS1_2_VERSION" => Ok(Some(2)),
         "TLS1_3_VERSION" => Ok(Some(3)),
-        other => Err(TlsError::UnknownVersion { variable, value: other.to_owned() }),
+        other => Err(TlsError::UnknownVersion { key, value: other.to_owned() }),
     }
 }
 
@@ -174,6 +178,6 @@ mod tests {
         assert!(matches!(Versions::between("TLS1_3_VERSION", "TLS1_2_VERSION"), Err(TlsError::NoVersion)));
         assert!(matches!(Versions::between("", "TLS1_1_VERSION_DEPRECATED"), Err(TlsError::NoVersion)));
         let unknown = Versions::between("1.2", "").unwrap_err().to_string();
-        assert!(unknown.contains("GLOBUS_GSSAPI_MIN_TLS_PROTOCOL=1.2"), "{unknown}");
+        assert!(unknown.contains("MIN_TLS_PROTOCOL=1.2"), "{unknown}");
     }
 }

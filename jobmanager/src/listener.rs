@@ -213,7 +213,8 @@ mod tests {
             failure: GramError::SUCCESS,
             exit_code: Some(3),
         };
-        let has_exit_code = |reply: &QueryReply| reply.extensions.iter().any(|(name, _)| name == "exit-code");
+        let has_exit_code =
+            |reply: &QueryReply| reply.extensions.iter().any(|(name, _)| name.ends_with("exit-code"));
         assert!(has_exit_code(&reply_of(answer)));
         let failed = Answer { state: JobState::Failed, failure: GramError::USER_CANCELLED, ..answer };
         let reply = reply_of(failed);

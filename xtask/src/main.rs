@@ -11,7 +11,7 @@ mod step;
 mod summary;
 
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{fs, path::Path, process::ExitCode};
 
 /// The project's own chores.
 #[derive(Parser)]
@@ -46,10 +46,22 @@ fn main() -> ExitCode {
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The program writes its own pages from the definitions that parse its command line.
+/// The program writes its own pages and scripts, from the definitions that parse its command line.
 fn manual_pages() -> bool {
-    let pages = step::cargo(["run", "--quiet", "--package", "gridiron", "--", "man", "target/man"]);
-    let completions =
-        step::cargo(["run", "--quiet", "--package", "gridiron", "--", "completions", "target/completions"]);
-    [pages, completions].into_iter().all(|mut command| command.status().is_ok_and(|status| status.success()))
+    let gridiron = |arguments: &[&str]| {
+        let mut command = step::cargo(["run", "--quiet", "--package", "gridiron", "--"]);
+        command.args(arguments);
+        command
+    };
+    let pages = gridiron(&["man", "target/man"]).status().is_ok_and(|status| status.success());
+    let folder = Path::new("target/completions");
+    let completions = fs::create_dir_all(folder).is_ok()
+        && ["bash", "zsh", "fish"].iter().all(|shell| {
+            let script = gridiron(&["completions", shell]).output();
+            script.is_ok_and(|script| {
+                script.status.success()
+                    && fs::write(folder.join(format!("gridiron.{shell}")), script.stdout).is_ok()
+            })
+        });
+    pages && completions
 }

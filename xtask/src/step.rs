@@ -56,7 +56,7 @@ fn pass_through(stream: impl std::io::Read) -> Vec<String> {
         let mut out = stdout().lock();
         // A closed terminal is no reason to stop testing.
         writeln!(out, "{line}").ok();
-        if line.contains("Summary") || line.starts_with("test result:") {
+        if line.contains("Summary") || line.starts_with("test result:") || line.starts_with("fuzz ") {
             kept.push(line.into_owned());
         }
     }

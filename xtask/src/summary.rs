@@ -11,10 +11,16 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Adds what one line of output reports: the closing line of nextest or of libtest; any other line adds nothing.
+    /// Adds what one line of output reports: the closing line of nextest or of libtest, or that of a fuzz target in
+    /// `fuzz/smoke.sh`; any other line adds nothing.
     pub(crate) fn read(&mut self, line: &str) {
         let line = without_colours(line);
         let line = line.trim();
+        if let Some((_, outcome)) = line.strip_prefix("fuzz ").and_then(|rest| rest.split_once(": ")) {
+            self.passed += u64::from(outcome.starts_with("ok,"));
+            self.failed += u64::from(outcome == "CRASHED");
+            return;
+        }
         // nextest: `Summary [   1.234s] 10 tests run: 9 passed (1 slow), 1 failed, 2 skipped`
         // libtest: `test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; …`
         let report = if line.starts_with("Summary [") {
@@ -155,6 +161,9 @@ mod tests {
             Counts { passed: 3, failed: 1, ignored: 2 }
         );
         assert_eq!(counted("10 passed while I was away"), Counts::default());
+        let fuzzed = Counts { passed: 1, failed: 0, ignored: 0 };
+        assert_eq!(counted("fuzz rsl_parse: ok, 1200 runs, coverage 300"), fuzzed);
+        assert_eq!(counted("fuzz rsl_parse: CRASHED"), Counts { passed: 0, failed: 1, ignored: 0 });
     }
 
     #[test]

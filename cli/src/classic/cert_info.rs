@@ -1,7 +1,7 @@
 //! `grid-cert-info`: shows a certificate.
 
 use super::{
-    Program,
+    Original, Program,
     options::{Opt, Order, flag, parse, valued},
     proxy_text,
     terminal::out,
@@ -17,6 +17,7 @@ pub(super) const PROGRAM: Program = Program {
     options: OPTIONS,
     notes: "Without -file it is $X509_USER_CERT, or ~/.globus/usercert.pem.",
     example: "grid-cert-info -subject -enddate",
+    original: Original::Script,
     run,
 };
 

@@ -1,7 +1,7 @@
 //! `globus-job-clean`: ends a job if need be and removes the output it left at its service.
 
 use super::{
-    Program,
+    Original, Program,
     cached_output::{default_resource, remove},
     globusrun, job_cancel,
     options::{Opt, Order, flag, parse, valued},
@@ -19,6 +19,7 @@ pub(super) const PROGRAM: Program = Program {
     options: OPTIONS,
     notes: "",
     example: "globus-job-clean -force https://host.example.org:40001/17370878429703052716/72057598265942445/",
+    original: Original::Script,
     run,
 };
 
@@ -79,7 +80,7 @@ fn run(arguments: &[OsString]) -> ExitCode {
             return Err(1);
         }
         if !quiet {
-            out("Cleanup successful.");
+            out("\nCleanup successful.\n");
         }
         Ok(())
     })

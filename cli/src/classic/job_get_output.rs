@@ -1,7 +1,7 @@
 //! `globus-job-get-output`: the output a submitted job left in its service's GASS cache.
 
 use super::{
-    Program,
+    Original, Program,
     cached_output::{Part, default_resource, show},
     globusrun,
     options::{Opt, Order, Parsed, flag, parse, valued},
@@ -31,6 +31,7 @@ pub(super) const PROGRAM: Program = Program {
     options: OPTIONS,
     notes: "",
     example: "globus-job-get-output https://host.example.org:40001/17370878429703052716/72057598265942445/",
+    original: Original::Script,
     run,
 };
 

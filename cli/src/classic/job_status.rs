@@ -1,7 +1,7 @@
 //! `globus-job-status`: the state of a job.
 
 use super::{
-    Program, globusrun,
+    Original, Program, globusrun,
     options::{Opt, Order, flag, parse},
     terminal::out,
 };
@@ -16,6 +16,7 @@ pub(super) const PROGRAM: Program = Program {
     options: OPTIONS,
     notes: "",
     example: "globus-job-status https://host.example.org:40001/17370878429703052716/72057598265942445/",
+    original: Original::Script,
     run,
 };
 

@@ -1,7 +1,7 @@
 //! `grid-mapfile-add-entry`, `-delete-entry` and `-check-consistency`: the classic way to keep a grid-mapfile.
 
 use super::{
-    Program,
+    Original, Program,
     options::{Opt, Order, Parsed, flag, parse, valued},
     terminal::{err, out, prompt},
 };
@@ -27,6 +27,7 @@ pub(super) const ADD: Program = Program {
     ],
     notes: "The file before the change stays beside it, as FILE.old.",
     example: "grid-mapfile-add-entry -dn '/O=Grid/CN=Alice' -ln alice",
+    original: Original::Script,
     run: add,
 };
 
@@ -38,6 +39,7 @@ pub(super) const DELETE: Program = Program {
     options: &[HELP, VERSION, DN, LN, DRY_RUN, MAPFILE],
     notes: "Without -ln all accounts of the subject go. The file before the change stays beside it, as FILE.old.",
     example: "grid-mapfile-delete-entry -dn '/O=Grid/CN=Alice' -ln alice",
+    original: Original::Plain,
     run: delete,
 };
 
@@ -53,6 +55,7 @@ pub(super) const CHECK: Program = Program {
     ],
     notes: "",
     example: "grid-mapfile-check-consistency -f /etc/grid-security/grid-mapfile",
+    original: Original::Plain,
     run: check,
 };
 

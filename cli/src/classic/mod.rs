@@ -38,8 +38,21 @@ pub struct Program {
     pub notes: &'static str,
     /// A command line that works, for the help.
     pub example: &'static str,
+    /// Where its pages and its version go.
+    original: Original,
     /// Runs it with the arguments after the name.
     run: fn(&[OsString]) -> ExitCode,
+}
+
+/// What the original is; scripts that capture `-help` or `-version` depend on the stream it uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Original {
+    /// A compiled program: pages and version on stderr.
+    Compiled,
+    /// A shell script: pages on stderr, version on stdout.
+    Script,
+    /// The two gridmap tools that put both on stdout.
+    Plain,
 }
 
 /// All of them, by name.
@@ -73,12 +86,27 @@ impl Program {
 
     /// `-version`: the name and our version.
     fn print_version(&self) {
-        terminal::out(format_args!("{}: {}", self.name, env!("CARGO_PKG_VERSION")));
+        self.print_versions_line(format_args!("{}: {}", self.name, env!("CARGO_PKG_VERSION")));
     }
 
     /// `-versions`: as `-version`, with the product behind it.
     fn print_versions(&self) {
-        terminal::out(format_args!("{}: {} (gridiron)", self.name, env!("CARGO_PKG_VERSION")));
+        self.print_versions_line(format_args!("{}: {} (gridiron)", self.name, env!("CARGO_PKG_VERSION")));
+    }
+
+    fn print_versions_line(&self, line: std::fmt::Arguments<'_>) {
+        match self.original {
+            Original::Compiled => terminal::err(line),
+            Original::Script | Original::Plain => terminal::out(line),
+        }
+    }
+
+    /// A page: the help, or the syntax.
+    fn print_page(&self, page: &str) {
+        match self.original {
+            Original::Compiled | Original::Script => terminal::err(page),
+            Original::Plain => terminal::out(page),
+        }
     }
 
     /// The refusal all script tools print: what is wrong, the syntax, where to read more. Gives exit code 1.
@@ -113,7 +141,7 @@ impl Program {
     /// `-help`, `-version` and `-versions`, if one was given: printed.
     fn page_asked_for(&self, parsed: &Parsed) -> Option<ExitCode> {
         match parsed.names().find(|name| ["-help", "-version", "-versions"].contains(name))? {
-            "-help" => terminal::prompt(pages::help(self)),
+            "-help" => self.print_page(&pages::help(self)),
             "-version" => self.print_version(),
             _ => self.print_versions(),
         }

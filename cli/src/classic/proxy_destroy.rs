@@ -1,9 +1,9 @@
 //! `grid-proxy-destroy`: removes proxies.
 
 use super::{
-    Program,
+    Original, Program,
     options::{Opt, OptionError, Order, flag, parse},
-    terminal::{err, out},
+    terminal::err,
 };
 use crate::proxy;
 use rustix::process::geteuid;
@@ -22,6 +22,7 @@ pub(super) const PROGRAM: Program = Program {
     options: OPTIONS,
     notes: "",
     example: "grid-proxy-destroy",
+    original: Original::Compiled,
     run,
 };
 
@@ -66,7 +67,7 @@ fn run(arguments: &[OsString]) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for file in files {
         if parsed.has("-dryrun") {
-            out(format_args!("Would remove {}", file.display()));
+            err(format_args!("Would remove {}", file.display()));
         } else if let Err(failure) = proxy::destroy(&file) {
             err(format_args!("\nERROR: {failure}"));
             code = ExitCode::FAILURE;

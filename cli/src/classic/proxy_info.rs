@@ -1,7 +1,7 @@
 //! `grid-proxy-info`: shows a proxy, or tests whether it still does.
 
 use super::{
-    Program,
+    Original, Program,
     options::{Opt, Order, Parsed, flag, parse, valued},
     proxy_text,
     terminal::{err, out},
@@ -22,6 +22,7 @@ pub(super) const PROGRAM: Program = Program {
     options: OPTIONS,
     notes: "-valid, -hours and -bits belong to -exists, which prints nothing: exit code 0 is yes.",
     example: "grid-proxy-info -exists -valid 1:00 || grid-proxy-init",
+    original: Original::Compiled,
     run,
 };
 

@@ -1,7 +1,7 @@
 //! `grid-proxy-init`: makes a proxy of the user's certificate.
 
 use super::{
-    Program,
+    Original, Program,
     options::{Opt, Order, Parsed, flag, parse, valued},
     proxy_text::date,
     terminal::{err, out},
@@ -26,6 +26,7 @@ pub(super) const PROGRAM: Program = Program {
     options: OPTIONS,
     notes: "",
     example: "grid-proxy-init -valid 24:00",
+    original: Original::Compiled,
     run,
 };
 

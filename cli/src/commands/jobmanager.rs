@@ -2,7 +2,6 @@
 
 use super::serve::stop_signal;
 use crate::{exit::Exit, failure::Failure, runtime::block_on_all_cores, site};
-use jobmanager::account::Account;
 use std::path::PathBuf;
 
 /// Run the job manager of this account (the gatekeeper starts it)
@@ -15,11 +14,7 @@ pub struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let mut site = site::load_with_commands(&self.config)?;
-        let account =
-            Account::current().map_err(|error| Failure::local("cannot find our own account", &error))?;
-        let reaper = site.jobmanager.state.join(account.name).join("reaper");
-        site.jobmanager.reaper_command.extend(["--dir".into(), reaper.into()]);
+        let site = site::load_with_commands(&self.config)?;
         block_on_all_cores(async {
             jobmanager::run(site.jobmanager, stop_signal()?)
                 .await

@@ -18,7 +18,8 @@ impl Args {
     /// Runs while the process still has one thread only, as the reaper asks for.
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let Self { config: _, dir } = self;
-        let _ = dir;
+        jobmanager::reaper::main(&dir)
+            .map_err(|error| Failure::local(format!("the reaper of {} stopped", dir.display()), &error))?;
         Ok(Exit::Success)
     }
 }

@@ -89,6 +89,25 @@ pub fn served(path: impl AsRef<[u8]>) -> Value {
     Value::Concat(Box::new(variable), Box::new(literal(path)))
 }
 
+/// Whether the request itself sends output to a file of ours, as `(stdout=$(GLOBUSRUN_GASS_URL)/tmp/out)` does.
+pub fn writes_our_files(spec: &Spec) -> bool {
+    fn ours(value: &Value) -> bool {
+        match value {
+            Value::Literal(_) | Value::Variable(_) => false,
+            Value::Sequence(values) => values.iter().any(ours),
+            Value::Concat(left, right) => {
+                let server = Value::Variable(vec![literal(GASS_VARIABLE)]);
+                let device = ["/dev/stdout", "/dev/stderr"].map(literal).contains(right);
+                (**left == server && !device) || ours(left) || ours(right)
+            }
+        }
+    }
+    ["stdout", "stderr", "file_stage_out"]
+        .iter()
+        .filter_map(|attribute| find(spec, attribute))
+        .any(|relation| relation.values.iter().any(ours))
+}
+
 fn has(relations: &[Spec], attribute: &str) -> bool {
     relations.iter().any(|part| matches!(part, Spec::Relation(relation) if names(relation, attribute)))
 }
@@ -143,6 +162,16 @@ mod tests {
         for operator in [Operator::Or, Operator::Multi] {
             assert!(complete(Spec::Boolean(operator, Vec::new()), &Additions::default()).is_err());
         }
+    }
+
+    #[test]
+    fn output_to_our_files_is_recognised() {
+        let writes = |text: &str| writes_our_files(&parse(text.as_bytes()).unwrap());
+        assert!(writes("&(stdout=$(GLOBUSRUN_GASS_URL)/tmp/out)"));
+        assert!(writes("&(StdErr=$(GLOBUSRUN_GASS_URL) # /tmp/$(X))"));
+        assert!(writes("&(file_stage_out=(a $(GLOBUSRUN_GASS_URL)/tmp/out))"));
+        assert!(!writes("&(stdout=$(GLOBUSRUN_GASS_URL)/dev/stdout)(stdin=$(GLOBUSRUN_GASS_URL)/tmp/in)"));
+        assert!(!writes("&(stdout=/tmp/out)(arguments=$(GLOBUSRUN_GASS_URL)/tmp/x)"));
     }
 
     #[test]

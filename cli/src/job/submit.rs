@@ -149,7 +149,11 @@ pub async fn run(
     }
     let server = match job.serving {
         Some(serving) => {
-            Some(gass::Server::start(&session.credential, &session.trust, serving.access(batch)).await?)
+            let mut access = serving.access(batch);
+            // Whoever sends output to a file here has asked for it to be written: `-s` is enough for that, as it is for
+            // the stock program. A request that names no such file gets no such right.
+            access.write |= !batch && request::writes_our_files(&job.spec);
+            Some(gass::Server::start(&session.credential, &session.trust, access).await?)
         }
         None => None,
     };

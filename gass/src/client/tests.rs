@@ -206,3 +206,20 @@ async fn a_silent_server_is_given_up() {
     let error = Client::insecure().get(&url, &Expect::Anyone, &mut Vec::new()).await.unwrap_err();
     assert!(matches!(error, GassError::TimedOut { .. }), "{error}");
 }
+
+/// Stock answers a refused upload and closes on the data that is still coming, which resets the connection.
+#[tokio::test]
+async fn a_refusal_is_read_although_the_connection_was_reset() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = url(listener.local_addr().unwrap().port(), "/x");
+    let refusing = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // So much is on the way that closing leaves data unread.
+        stream.read_exact(&mut [0; 1000]).await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 119\r\n\r\n<html>").await.unwrap();
+    });
+    let data = vec![b'x'; 16 * 1024 * 1024];
+    let error = Client::insecure().put(&url, &Expect::Anyone, &mut data.as_slice()).await.unwrap_err();
+    refusing.await.unwrap();
+    assert!(matches!(error, GassError::Refused { status: 400, .. }), "{error}");
+}

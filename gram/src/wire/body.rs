@@ -7,7 +7,13 @@ use std::borrow::Cow;
 pub const MAX_ATTRIBUTES: usize = 256;
 
 /// Attributes whose value is a number and therefore sent without quotes; every other extension is quoted.
-const BARE_EXTENSIONS: [&str; 1] = ["exit-code"];
+const BARE_EXTENSIONS: [&str; 2] = [EXIT_CODE, QUIET_EXIT_CODE];
+
+/// The exit code of a job, in the update with its end.
+pub const EXIT_CODE: &str = "exit-code";
+/// The exit code in the answer to a query. Not under its stock name: stock clients print that in a line after the state,
+/// and `globus-job-clean` and `globus-job-cancel` take the two lines for a job that is not done and fail.
+pub const QUIET_EXIT_CODE: &str = "gridiron-exit-code";
 
 /// The attributes of a body, in the order they came; values unquoted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,6 +1,10 @@
 //! What gatekeeper and job manager answer (gram.md §6, §7, §10).
 
-use super::{Attributes, Extensions, WireError, body::Writer, http};
+use super::{
+    Attributes, Extensions, WireError,
+    body::{QUIET_EXIT_CODE, Writer},
+    http,
+};
 use crate::{GramError, JobState, version};
 
 /// What an HTTP status other than 200 means to a client (gram.md §3): 400 → 10, 403 → 7, 404 → 93, 500 → 47, any other
@@ -127,7 +131,7 @@ impl QueryReply {
     /// A query that went well: the job's state and error, and its exit code once it is known.
     pub fn state(state: JobState, job_failure_code: GramError, exit_code: Option<i32>) -> Self {
         let mut extensions = version_extensions();
-        extensions.extend(exit_code.map(|code| ("exit-code".to_owned(), code.to_string())));
+        extensions.extend(exit_code.map(|code| (QUIET_EXIT_CODE.to_owned(), code.to_string())));
         Self { status: state.value(), failure_code: GramError::SUCCESS, job_failure_code, extensions }
     }
 
@@ -213,7 +217,7 @@ mod tests {
     fn exit_codes_are_bare_numbers() {
         let reply = QueryReply::state(JobState::Done, GramError::SUCCESS, Some(-3));
         let message = reply.encode();
-        assert!(String::from_utf8_lossy(&message).contains("\r\nexit-code: -3\r\n"));
+        assert!(String::from_utf8_lossy(&message).contains("\r\ngridiron-exit-code: -3\r\n"));
         assert_eq!(QueryReply::decode(body(&message)), Ok(reply));
     }
 

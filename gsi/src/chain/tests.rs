@@ -102,10 +102,14 @@ fn strangers_are_refused() {
     let (ca, other) = (authority(), Plan::authority("/O=Other/CN=CA", None).self_signed());
     let stranger = other.issue(Plan::new("/O=Other/CN=x"));
     let unknown = refusal(&ca, &[&stranger]);
-    assert!(matches!(&unknown, ChainError::UnknownAuthority { issuer, .. } if issuer.as_str() == "/O=Other/CN=CA"));
+    assert!(
+        matches!(&unknown, ChainError::UnknownAuthority { issuer, .. } if issuer.as_str() == "/O=Other/CN=CA")
+    );
     assert!(unknown.to_string().contains(&format!("{}.0", other.certificate.subject().hash())), "{unknown}");
     let root = refusal(&ca, &[&stranger, &other]);
-    assert!(matches!(root, ChainError::UntrustedRoot { subject, .. } if subject.as_str() == "/O=Other/CN=CA"));
+    assert!(
+        matches!(root, ChainError::UntrustedRoot { subject, .. } if subject.as_str() == "/O=Other/CN=CA")
+    );
 }
 
 #[test]
@@ -123,16 +127,23 @@ fn a_proxy_needs_its_issuer() {
     let second = first.full_proxy(ProxyFormat::Rfc);
     assert!(matches!(refusal(&ca, &[&second, &user]), ChainError::MissingIssuer { .. }));
     let impostor = Holder { key: new_key(), ..user.clone() };
-    assert!(matches!(refusal(&ca, &[&impostor.full_proxy(ProxyFormat::Rfc), &user]), ChainError::Signature { .. }));
+    assert!(matches!(
+        refusal(&ca, &[&impostor.full_proxy(ProxyFormat::Rfc), &user]),
+        ChainError::Signature { .. }
+    ));
 }
 
 #[test]
 fn validity_has_no_tolerance() {
     let ca = authority();
     let early = ca.issue(Plan::new(USER).valid(1, 3600));
-    assert!(matches!(refusal(&ca, &[&early]), ChainError::NotYetValid { not_before, .. } if not_before == after(1)));
+    assert!(
+        matches!(refusal(&ca, &[&early]), ChainError::NotYetValid { not_before, .. } if not_before == after(1))
+    );
     let late = ca.issue(Plan::new(USER).valid(-3600, -1));
-    assert!(matches!(refusal(&ca, &[&late]), ChainError::Expired { not_after, .. } if not_after == after(-1)));
+    assert!(
+        matches!(refusal(&ca, &[&late]), ChainError::Expired { not_after, .. } if not_after == after(-1))
+    );
     let user = user(&ca);
     let late = user.issue(Plan::proxy(&user, ProxyFormat::Rfc, OID_INHERIT_ALL, None).valid(-3600, -1));
     assert!(matches!(refusal(&ca, &[&late, &user]), ChainError::Expired { .. }));
@@ -208,7 +219,9 @@ fn proxies_carry_no_alternative_names_and_no_strange_extensions() {
     assert!(matches!(refusal(&ca, &[&named, &user]), ChainError::ProxyAlternativeName { .. }));
     let strange = user.issue(plan().with(&[0x2A, 0x03, 0x04], true, &[0x05, 0x00]));
     let refused = refusal(&ca, &[&strange, &user]);
-    assert!(matches!(refused, ChainError::UnknownCriticalExtension { extension, .. } if extension == "1.2.3.4"));
+    assert!(
+        matches!(refused, ChainError::UnknownCriticalExtension { extension, .. } if extension == "1.2.3.4")
+    );
     let harmless = user.issue(plan().with(&[0x2A, 0x03, 0x04], false, &[0x05, 0x00]));
     assert!(check(&Site::trusting(&[&ca]).trust(), &[&harmless, &user]).is_ok());
 }
@@ -240,7 +253,9 @@ fn only_authorities_issue() {
     assert!(matches!(refusal(&ca, &[&friend, &proxy, &user]), ChainError::NotAuthority { .. }));
     let proxy = ca.full_proxy(ProxyFormat::Rfc);
     assert!(matches!(refusal(&ca, &[&proxy, &ca]), ChainError::ProxyUnderAuthority { .. }));
-    let mute = Plan::new(CA).with(BASIC_CONSTRAINTS, true, &[0x30, 0x03, 0x01, 0x01, 0xFF]).key_usage(DIGITAL_SIGNATURE);
+    let mute = Plan::new(CA)
+        .with(BASIC_CONSTRAINTS, true, &[0x30, 0x03, 0x01, 0x01, 0xFF])
+        .key_usage(DIGITAL_SIGNATURE);
     let mute = mute.self_signed();
     assert!(matches!(refusal(&mute, &[&mute.issue(Plan::new(USER))]), ChainError::KeyUsage { .. }));
 }
@@ -264,22 +279,30 @@ fn intermediate_authorities_may_be_presented_or_installed() {
     assert_eq!(check(&installed.trust(), &[&of_middle]).unwrap().chain.len(), 1);
     let only_root = Site::trusting(&[&root]);
     let missing = check(&only_root.trust(), &[&of_middle, &middle]).unwrap_err();
-    assert!(matches!(missing, ChainError::MissingPolicy { authority, .. } if authority.as_str() == "/O=Grid/CN=Middle"));
+    assert!(
+        matches!(missing, ChainError::MissingPolicy { authority, .. } if authority.as_str() == "/O=Grid/CN=Middle")
+    );
     only_root.policy(&middle, "*");
     assert!(check(&only_root.trust(), &[&of_middle, &middle]).is_ok());
     let proxy = of_middle.full_proxy(ProxyFormat::Rfc);
     assert!(check(&only_root.trust(), &[&proxy, &of_middle, &middle]).is_ok());
     // The root allows one CA below it, not two.
     let refused = check(&installed.trust(), &[&of_low]).unwrap_err();
-    assert!(matches!(refused, ChainError::AuthorityPathLength { subject, .. } if subject.as_str() == "/O=Grid/CN=Low"));
+    assert!(
+        matches!(refused, ChainError::AuthorityPathLength { subject, .. } if subject.as_str() == "/O=Grid/CN=Low")
+    );
     let orphan = Site::trusting(&[&middle]);
-    assert!(matches!(check(&orphan.trust(), &[&of_middle]).unwrap_err(), ChainError::UnknownAuthority { .. }));
+    assert!(matches!(
+        check(&orphan.trust(), &[&of_middle]).unwrap_err(),
+        ChainError::UnknownAuthority { .. }
+    ));
 }
 
 #[test]
 fn a_renewed_root_replaces_the_presented_edition() {
     let key = new_key();
-    let signer = Holder { certificate: Plan::authority(CA, None).self_signed().certificate, key: key.clone() };
+    let signer =
+        Holder { certificate: Plan::authority(CA, None).self_signed().certificate, key: key.clone() };
     let edition = |serial: u8| signer.issue_for(Plan::authority(CA, None).serial(&[serial]), &key);
     let (old, new) = (edition(1), edition(2));
     let user = old.issue(Plan::new(USER));
@@ -294,11 +317,19 @@ fn policies_are_mandatory_and_obeyed() {
     let site = Site::trusting(&[&ca]);
     site.policy(&ca, r#""/O=Other/*""#);
     let refused = check(&site.trust(), &[&user]).unwrap_err();
-    assert!(matches!(&refused, ChainError::OutsidePolicy { line: Some(1), path, .. } if *path == site.path(&ca, "signing_policy")));
+    assert!(
+        matches!(&refused, ChainError::OutsidePolicy { line: Some(1), path, .. } if *path == site.path(&ca, "signing_policy"))
+    );
     site.write(&ca, "signing_policy", "access_id_CA X509 '/O=Other'\npos_rights globus CA:sign\n");
-    assert!(matches!(check(&site.trust(), &[&user]).unwrap_err(), ChainError::OutsidePolicy { line: None, .. }));
+    assert!(matches!(
+        check(&site.trust(), &[&user]).unwrap_err(),
+        ChainError::OutsidePolicy { line: None, .. }
+    ));
     site.write(&ca, "signing_policy", "access_id_CA X509 '/O=Grid'\nnonsense\n");
-    assert!(matches!(check(&site.trust(), &[&user]).unwrap_err(), ChainError::BrokenPolicy { line: Some(2), .. }));
+    assert!(matches!(
+        check(&site.trust(), &[&user]).unwrap_err(),
+        ChainError::BrokenPolicy { line: Some(2), .. }
+    ));
     std::fs::remove_file(site.path(&ca, "signing_policy")).unwrap();
     assert!(matches!(check(&site.trust(), &[&user]).unwrap_err(), ChainError::MissingPolicy { .. }));
 }

@@ -109,6 +109,15 @@ impl SecureStream {
     }
 }
 
+/// In TLS 1.3 the acceptor's refusal arrives as an alert in the place of the first reply; callers see an I/O error that
+/// says so.
+fn explain(error: io::Error, peer: SocketAddr) -> io::Error {
+    match ConnectionError::from_io(error, peer, "the exchange") {
+        ConnectionError::Socket { source, .. } => source,
+        sorted => io::Error::new(io::ErrorKind::ConnectionAborted, sorted),
+    }
+}
+
 impl AsyncRead for SecureStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -118,6 +127,7 @@ impl AsyncRead for SecureStream {
         match Pin::new(&mut self.tls).poll_read(cx, buf) {
             // No close_notify. Whether the message was complete, its own framing tells (§2).
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(explain(error, self.address))),
             other => other,
         }
     }

@@ -1,6 +1,7 @@
 //! One line of a grid-mapfile, read and written (gsi.md §10).
 
 use crate::Subject;
+use crate::name::unescape;
 use std::fmt::Write as _;
 
 /// What a line says.
@@ -49,20 +50,11 @@ fn closing_quote(inside: &[u8]) -> Option<usize> {
     })
 }
 
-/// `\xHH` is a byte, any other backslash is dropped; bytes that are not printable ASCII are then written `\xHH`, as in
-/// the rendering of certificates.
+/// Escapes are undone; bytes that are not printable ASCII are then written `\xHH`, as in the rendering of
+/// certificates.
 fn decode(written: &[u8]) -> Subject {
     let mut subject = String::with_capacity(written.len());
-    let mut rest = written;
-    while let [first, tail @ ..] = rest {
-        let byte;
-        (byte, rest) = match (first, tail) {
-            (b'\\', [b'x', high, low, tail @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                (hex_digit(*high) << 4 | hex_digit(*low), tail)
-            }
-            (b'\\', [next, tail @ ..]) => (*next, tail),
-            _ => (*first, tail),
-        };
+    for byte in unescape(written) {
         match byte {
             b' '..=b'~' => subject.push(char::from(byte)),
             _ => {
@@ -71,10 +63,6 @@ fn decode(written: &[u8]) -> Subject {
         }
     }
     Subject::new(subject)
-}
-
-fn hex_digit(digit: u8) -> u8 {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or_default()
 }
 
 /// The line for a subject, with everything escaped so that it reads back as that subject.

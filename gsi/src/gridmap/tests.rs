@@ -105,7 +105,8 @@ fn problems_have_lines() {
 fn accounts_lead_back_to_subjects() {
     let map = Gridmap::parse(b"\"/O=x\" a,b\n\"/O=y\" b\n\"/O=z\" c,d\n/O=w d\n/O=q\\\"r k\n");
     let subject = |account| map.subject_of(account, None).map(|subject| subject.as_str().to_owned());
-    for (account, expected) in [("a", "/O=x"), ("b", "/O=x"), ("c", "/O=z"), ("d", "/O=z"), ("k", "/O=q\"r")] {
+    for (account, expected) in [("a", "/O=x"), ("b", "/O=x"), ("c", "/O=z"), ("d", "/O=z"), ("k", "/O=q\"r")]
+    {
         assert_eq!(subject(account).as_deref(), Some(expected));
     }
     assert_eq!(subject("e"), None);
@@ -129,12 +130,15 @@ fn pool_accounts_are_leased_once_and_kept() {
     assert_eq!(lease("/o=X").as_deref(), Ok("grid01"));
     assert_eq!(lease("/O=y").as_deref(), Ok("grid02"));
     assert_eq!(directory.path().join("%2fo%3dx").metadata().unwrap().nlink(), 2);
-    assert!(matches!(lease("/O=z"), Err(MapError::Unusable { line: 3, reason }) if reason.contains("is free")));
+    assert!(
+        matches!(lease("/O=z"), Err(MapError::Unusable { line: 3, reason }) if reason.contains("is free"))
+    );
     assert!(lease("/O=r").is_err());
     assert_eq!(lease("/O=b").as_deref(), Ok("bob"));
     assert_eq!(map.subject_of("grid02", path), Some(Subject::new("/o=y")));
     assert_eq!(map.subject_of("other1", path), None);
-    let requested = |subject: &str, account: &str| map.map(&Subject::new(subject), Some(account), path).is_ok();
+    let requested =
+        |subject: &str, account: &str| map.map(&Subject::new(subject), Some(account), path).is_ok();
     assert!(requested("/O=x", "grid01") && requested("/O=y", "alice"));
     assert!(!requested("/O=x", "grid02") && !requested("/O=x", ".grid") && !requested("/O=z", "grid02"));
     let without = map.map(&Subject::new("/O=x"), None, None);
@@ -179,7 +183,8 @@ fn adding_extends_the_line_that_decides() {
     let mut text = GridmapText::new(before);
     let x = Subject::new("/o=X");
     let added = text.add(&x, &names(&["a", "c", "d", "c"])).unwrap();
-    let expected = Added::Extended { number: 2, line: "\"/O=x\" a,c,d".to_owned(), added: names(&["c", "d"]) };
+    let expected =
+        Added::Extended { number: 2, line: "\"/O=x\" a,c,d".to_owned(), added: names(&["c", "d"]) };
     assert_eq!(added, expected);
     assert!(matches!(text.add(&x, &names(&["d"])).unwrap(), Added::Unchanged { number: 2, .. }));
     text.add(&Subject::new("/O=y"), &names(&["e"])).unwrap();
@@ -219,7 +224,10 @@ fn files_are_replaced_with_their_mode() {
     assert!(link.is_symlink());
     assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o640);
     let content = |path: &Path| std::fs::read_to_string(path).unwrap();
-    assert_eq!((content(&path), content(&directory.path().join("grid-mapfile.old"))), ("two\n".into(), "one\n".into()));
+    assert_eq!(
+        (content(&path), content(&directory.path().join("grid-mapfile.old"))),
+        ("two\n".into(), "one\n".into())
+    );
     let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
     assert_eq!(left.len(), 3, "{left:?}");
 }

@@ -5,8 +5,9 @@
 //! so that the chain is checked once and a refusal keeps its reason.
 
 use super::invalid_sni;
+use crate::chain::{self, ChainError};
 use crate::signature::split_key;
-use crate::{Certificate, GsiError, Peer, TrustDirectory, chain};
+use crate::{Certificate, GsiError, Peer, TrustDirectory};
 use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
@@ -17,7 +18,23 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What rustls is told, and makes the alert `access_denied` of.
+/// What rustls is told, and makes the alert for the peer of.
+fn alerting(refusal: &GsiError) -> CertificateError {
+    match refusal {
+        GsiError::Chain(ChainError::Expired { .. }) => CertificateError::Expired,
+        GsiError::Chain(ChainError::NotYetValid { .. }) => CertificateError::NotValidYet,
+        GsiError::Chain(ChainError::Revoked { .. }) => CertificateError::Revoked,
+        GsiError::Chain(
+            ChainError::UnknownAuthority { .. }
+            | ChainError::UntrustedRoot { .. }
+            | ChainError::MissingIssuer { .. },
+        ) => CertificateError::UnknownIssuer,
+        GsiError::Certificate(_) => CertificateError::BadEncoding,
+        _ => REFUSED,
+    }
+}
+
+/// A refusal that no alert names; the peer gets `access_denied`.
 const REFUSED: CertificateError = CertificateError::ApplicationVerificationFailure;
 
 /// Checks one peer and remembers the result.
@@ -40,10 +57,10 @@ impl Verifier {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Checks the chain. The alert the peer gets says only that its certificate is bad; the reason stays here.
+    /// Checks the chain. The peer gets an alert; the whole reason stays here.
     fn judge(&self, leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Result<(), Error> {
         let verdict = self.check(leaf, rest);
-        let outcome = verdict.as_ref().map(|_| ()).map_err(|_| REFUSED.into());
+        let outcome = verdict.as_ref().map(|_| ()).map_err(|refusal| alerting(refusal).into());
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
         outcome
     }

@@ -24,7 +24,7 @@ pub(super) fn check(directory: &Path, now: Timestamp) -> Vec<TrustProblem> {
     for name in names {
         if let Some((hash, kind)) = recognise(&name) {
             let files = groups.entry(hash.to_owned()).or_default();
-            files.add(kind, directory.join(&name));
+            files.add(&kind, directory.join(&name));
         }
     }
     for (hash, group) in &groups {
@@ -61,10 +61,10 @@ enum Kind {
 }
 
 impl Group {
-    fn add(&mut self, kind: Kind, path: PathBuf) {
+    fn add(&mut self, kind: &Kind, path: PathBuf) {
         match kind {
-            Kind::Certificate(number) => drop(self.certificates.insert(number, path)),
-            Kind::List(number) => drop(self.lists.insert(number, path)),
+            Kind::Certificate(number) => drop(self.certificates.insert(*number, path)),
+            Kind::List(number) => drop(self.lists.insert(*number, path)),
             Kind::Policy => self.policy = Some(path),
         }
     }
@@ -93,7 +93,12 @@ impl Report {
         self.problems.push(TrustProblem { path: path.to_owned(), line: None, message });
     }
 
-    fn load<T>(&mut self, path: &Path, limit: usize, parse: fn(&[u8]) -> Result<T, FileProblem>) -> Option<T> {
+    fn load<T>(
+        &mut self,
+        path: &Path,
+        limit: usize,
+        parse: fn(&[u8]) -> Result<T, FileProblem>,
+    ) -> Option<T> {
         match files::read_limited(path, limit).and_then(|bytes| parse(&bytes)) {
             Ok(content) => Some(content),
             Err(FileProblem { line, message }) => {
@@ -108,7 +113,8 @@ impl Report {
         self.gaps(&group.lists);
         let mut authorities: Vec<Certificate> = Vec::new();
         for path in group.certificates.values() {
-            let found = self.load(path, MAX_CERTIFICATE_FILE_BYTES, files::parse_certificates).unwrap_or_default();
+            let found =
+                self.load(path, MAX_CERTIFICATE_FILE_BYTES, files::parse_certificates).unwrap_or_default();
             for certificate in &found {
                 self.certificate(path, hash, certificate, all);
             }
@@ -120,7 +126,10 @@ impl Report {
         });
         if group.policy.is_none() && !current.is_empty() {
             let path = directory.join(format!("{hash}.signing_policy"));
-            self.add(&path, "is missing, so nothing that this CA signed is accepted; get it from the CA".to_owned());
+            self.add(
+                &path,
+                "is missing, so nothing that this CA signed is accepted; get it from the CA".to_owned(),
+            );
         }
         for authority in &current {
             if let Some((path, policy)) = &policy {
@@ -142,7 +151,10 @@ impl Report {
                 return;
             }
             if *number >= MAX_SAME_HASH {
-                self.add(path, format!("is never looked at, as at most {MAX_SAME_HASH} files may share a hash"));
+                self.add(
+                    path,
+                    format!("is never looked at, as at most {MAX_SAME_HASH} files may share a hash"),
+                );
                 return;
             }
         }
@@ -160,21 +172,34 @@ impl Report {
         if hash == name.old_hash() && hash != right {
             // Sites ship both names; the old one alone does not work.
             if all.get(&right).is_none_or(|group| group.certificates.is_empty()) {
-                self.add(path, format!("has the old kind of name, which is not looked at; link it as {right}.0"));
+                self.add(
+                    path,
+                    format!("has the old kind of name, which is not looked at; link it as {right}.0"),
+                );
             }
             return;
         }
         if hash != right {
-            self.add(path, format!("is of {}, whose file is never looked for here but as {right}.0", name.subject()));
+            self.add(
+                path,
+                format!("is of {}, whose file is never looked for here but as {right}.0", name.subject()),
+            );
         }
         if certificate.kind() != CertificateType::Authority {
             self.add(path, format!("{} says nothing of being a CA", name.subject()));
         }
         if let Some(bits) = certificate.rsa_bits().filter(|bits| *bits < MIN_RSA_BITS) {
-            self.add(path, format!("{}: an RSA key of {bits} bits is too weak to be accepted", name.subject()));
+            self.add(
+                path,
+                format!("{}: an RSA key of {bits} bits is too weak to be accepted", name.subject()),
+            );
         }
         if certificate.not_after() < self.now {
-            let message = format!("{}: expired at {}; get the new one or remove it", name.subject(), certificate.not_after());
+            let message = format!(
+                "{}: expired at {}; get the new one or remove it",
+                name.subject(),
+                certificate.not_after()
+            );
             self.add(path, message);
         } else if certificate.not_before() > self.now {
             self.add(path, format!("{}: not valid before {}", name.subject(), certificate.not_before()));
@@ -192,16 +217,29 @@ impl Report {
         let issuer = list.issuer().subject();
         if list.issuer().hash() != hash {
             if list.issuer().old_hash() != hash {
-                self.add(path, format!("is of {issuer}, whose file must be called {}.r0", list.issuer().hash()));
+                self.add(
+                    path,
+                    format!("is of {issuer}, whose file must be called {}.r0", list.issuer().hash()),
+                );
             }
             return;
         }
-        if !authorities.is_empty() && !authorities.iter().any(|authority| list.verify_signature(authority).is_ok()) {
-            self.add(path, format!("is not signed by {issuer} as installed here; everything of this CA is refused"));
+        if !authorities.is_empty()
+            && !authorities.iter().any(|authority| list.verify_signature(authority).is_ok())
+        {
+            self.add(
+                path,
+                format!("is not signed by {issuer} as installed here; everything of this CA is refused"),
+            );
         }
         match list.next_update() {
             Some(next) if next < self.now => {
-                self.add(path, format!("is out of date since {next}, so everything of this CA is refused; run fetch-crl"));
+                self.add(
+                    path,
+                    format!(
+                        "is out of date since {next}, so everything of this CA is refused; run fetch-crl"
+                    ),
+                );
             }
             _ if list.this_update() > self.now => {
                 self.add(path, format!("is not valid before {}", list.this_update()));

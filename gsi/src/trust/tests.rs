@@ -145,7 +145,10 @@ fn check_finds_old_names_and_empty_directories() {
     let old = bare.directory.path().join(format!("{}.0", ca.certificate.subject().old_hash()));
     std::fs::copy(site.path(&ca, "0"), &old).unwrap();
     let problems = check(bare.directory.path(), after(10));
-    assert!(problems.iter().any(|problem| problem.path == old && problem.message.contains("link it as")), "{problems:#?}");
+    assert!(
+        problems.iter().any(|problem| problem.path == old && problem.message.contains("link it as")),
+        "{problems:#?}"
+    );
     site.write(&ca, "signing_policy", "access_id_CA X509 '/O=Other'\npos_rights globus CA:sign\n");
     assert!(check(site.directory.path(), now())[0].message.contains("no entry for /O=Grid/CN=CA"));
 }

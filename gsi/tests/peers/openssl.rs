@@ -32,11 +32,15 @@ fn hellos(printed: &str) -> usize {
     printed.matches("ClientHello").count()
 }
 
-async fn greeted(options: &[&str], hellos_expected: usize) {
+fn site_with_proxy() -> Site {
     let site = Site::new();
     site.proxy(ProxyFormat::Rfc, ProxyKind::Full);
+    site
+}
+
+async fn greeted(site: &Site, options: &[&str], hellos_expected: usize) {
     let options = [&CREDENTIAL[..], options].concat();
-    let Some((printed, served)) = s_client(&site, &options).await else { return };
+    let Some((printed, served)) = s_client(site, &options).await else { return };
     assert_eq!(served.unwrap(), USER, "{printed}");
     assert!(printed.contains("welcome"), "{printed}");
     assert_eq!(hellos(&printed), hellos_expected, "{printed}");
@@ -44,33 +48,37 @@ async fn greeted(options: &[&str], hellos_expected: usize) {
 
 #[tokio::test]
 async fn valid_invalid_and_absent_names_over_tls_1_3() {
-    greeted(&["-tls1_3", "-servername", "localhost"], 1).await;
-    greeted(&["-tls1_3", "-servername", "Grid User"], 1).await;
-    greeted(&["-tls1_3", "-noservername"], 1).await;
+    let site = site_with_proxy();
+    greeted(&site, &["-tls1_3", "-servername", "localhost"], 1).await;
+    greeted(&site, &["-tls1_3", "-servername", "Grid User"], 1).await;
+    greeted(&site, &["-tls1_3", "-noservername"], 1).await;
 }
 
 #[tokio::test]
 async fn valid_invalid_and_absent_names_over_tls_1_2() {
-    greeted(&["-tls1_2", "-servername", "localhost"], 1).await;
-    greeted(&["-tls1_2", "-servername", "Grid User"], 1).await;
-    greeted(&["-tls1_2", "-noservername"], 1).await;
+    let site = site_with_proxy();
+    greeted(&site, &["-tls1_2", "-servername", "localhost"], 1).await;
+    greeted(&site, &["-tls1_2", "-servername", "Grid User"], 1).await;
+    greeted(&site, &["-tls1_2", "-noservername"], 1).await;
 }
 
 /// The key share is for a group we do not have, so a HelloRetryRequest asks for another, and the invalid SNI comes twice.
 #[tokio::test]
 async fn invalid_name_with_a_hello_retry_request() {
-    greeted(&["-tls1_3", "-servername", "Grid User", "-groups", "P-521:X25519"], 2).await;
-    greeted(&["-tls1_3", "-servername", "localhost", "-groups", "P-521:P-256"], 2).await;
+    let site = site_with_proxy();
+    greeted(&site, &["-tls1_3", "-servername", "Grid User", "-groups", "P-521:X25519"], 2).await;
+    greeted(&site, &["-tls1_3", "-servername", "localhost", "-groups", "P-521:P-256"], 2).await;
 }
 
 #[tokio::test]
 async fn every_suite_hashes_the_name_that_was_sent() {
+    let site = site_with_proxy();
     for suite in ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"] {
-        greeted(&["-tls1_3", "-servername", "Grid User", "-ciphersuites", suite], 1).await;
+        greeted(&site, &["-tls1_3", "-servername", "Grid User", "-ciphersuites", suite], 1).await;
     }
     for suite in ["ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305"]
     {
-        greeted(&["-tls1_2", "-servername", "Grid User", "-cipher", suite], 1).await;
+        greeted(&site, &["-tls1_2", "-servername", "Grid User", "-cipher", suite], 1).await;
     }
 }
 
@@ -86,8 +94,7 @@ async fn who_shows_no_certificate_is_refused() {
 
 #[tokio::test]
 async fn no_session_can_be_resumed() {
-    let site = Site::new();
-    site.proxy(ProxyFormat::Rfc, ProxyKind::Full);
+    let site = site_with_proxy();
     for version in ["-tls1_2", "-tls1_3"] {
         let options = [&CREDENTIAL[..], &[version]].concat();
         let Some((printed, _)) = s_client(&site, &options).await else { return };

@@ -139,7 +139,7 @@ async fn the_acceptor_says_which_rule_refused_the_peer() {
         let refusal = accepted.unwrap_err();
         assert!(matches!(refusal, GsiError::Chain(_)), "{refusal}");
         let told = connected.unwrap_err().to_string();
-        assert!(told.contains("refused the connection"), "{told}");
+        assert!(told.contains("refused the connection: it does not"), "{told}");
     }
 }
 
@@ -152,4 +152,85 @@ async fn the_connector_refuses_another_host() {
     let (connected, accepted) = gsi(&connector, &acceptor, &elsewhere, DelegationMode::Full).await;
     connected.unwrap_err();
     accepted.unwrap_err();
+}
+
+/// In TLS 1.3 the refusal comes after the initiator has begun to send; it must still be seen, and not as a reset.
+#[tokio::test]
+async fn a_refusal_is_read_in_the_place_of_the_reply() {
+    let (site, elsewhere) = (Site::new(), Site::new());
+    let connector = Connector::with_versions(&elsewhere.user, &site.trust(), Versions::Tls13);
+    let acceptor = site.acceptor(&site.host, Versions::Both);
+    for _ in 0..20 {
+        let (initiator, responder) = sockets().await;
+        let serve = async { acceptor.accept(responder).await.unwrap_err() };
+        let ask = async {
+            let mut stream = connector.connect(initiator, &localhost()).await.unwrap();
+            for _ in 0..3 {
+                stream.write_all(&[b'x'; 8000]).await.unwrap();
+                stream.flush().await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            stream.read_to_end(&mut Vec::new()).await.unwrap_err()
+        };
+        let (_, told) = tokio::join!(serve, ask);
+        assert!(told.to_string().contains("refused the connection: it does not"), "{told}");
+    }
+}
+
+/// A relay between two of us that keeps every byte from the acceptor.
+async fn relayed(connector: &Connector, acceptor: &Acceptor, message: &[u8]) -> Vec<u8> {
+    let (initiator, front) = sockets().await;
+    let (back, responder) = sockets().await;
+    let relay = tokio::spawn(async move {
+        let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+            (front.into_split(), back.into_split());
+        let upstream = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+        let mut seen = Vec::new();
+        let mut chunk = vec![0; 65536];
+        loop {
+            match from_server.read(&mut chunk).await.unwrap() {
+                0 => break,
+                count => {
+                    seen.extend_from_slice(&chunk[..count]);
+                    to_client.write_all(&chunk[..count]).await.unwrap();
+                }
+            }
+        }
+        upstream.abort();
+        seen
+    });
+    let send = async {
+        let mut stream = acceptor.accept(responder).await.unwrap();
+        stream.write_all(message).await.unwrap();
+        stream.shutdown().await.unwrap();
+    };
+    let receive = async {
+        let mut stream = connector.connect(initiator, &localhost()).await.unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, message);
+    };
+    tokio::join!(send, receive);
+    relay.await.unwrap()
+}
+
+/// Stock readers hang when a header and its body come in different records (gram.md §3).
+#[tokio::test]
+async fn what_is_written_at_once_leaves_in_one_record() {
+    const APPLICATION_DATA: u8 = 23;
+    let site = Site::new();
+    let connector = site.connector(&site.user, Versions::Tls12);
+    let acceptor = site.acceptor(&site.host, Versions::Both);
+    let message = vec![b'x'; 16 * 1024];
+    let seen = relayed(&connector, &acceptor, &message).await;
+    let mut rest = &seen[..];
+    let mut records = Vec::new();
+    while let [kind, _, _, high, low, after @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        records.push((*kind, length));
+        rest = &after[length..];
+    }
+    let data: Vec<usize> =
+        records.iter().filter(|(kind, _)| *kind == APPLICATION_DATA).map(|(_, n)| *n).collect();
+    assert!(matches!(data[..], [length] if length >= message.len()), "{records:?}");
 }

@@ -11,18 +11,18 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// The user's name has a blank, as nearly all do: stock clients make an invalid SNI of it.
-pub const USER: &str = "/O=Grid/CN=Grid User";
-pub const HOST: &str = "/O=Grid/CN=host\\/localhost";
+pub(crate) const USER: &str = "/O=Grid/CN=Grid User";
+pub(crate) const HOST: &str = "/O=Grid/CN=host\\/localhost";
 
-pub struct Site {
+pub(crate) struct Site {
     directory: TempDir,
-    pub authority: Authority,
-    pub user: Credential,
-    pub host: Credential,
+    pub(crate) authority: Authority,
+    pub(crate) user: Credential,
+    pub(crate) host: Credential,
 }
 
 impl Site {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let new = NewAuthority { name: "/O=Grid/CN=Test CA", days: 30, bits: 2048, passphrase: None };
         let authority = Authority::create(&directory.path().join("ca"), &new).unwrap();
@@ -43,7 +43,7 @@ impl Site {
     }
 
     /// A certificate of this CA made by openssl's and nobody's rules but ours.
-    pub fn issue(&self, name: &str, holder: &Holder) -> Credential {
+    pub(crate) fn issue(&self, name: &str, holder: &Holder) -> Credential {
         let key = PrivateKey::generate_rsa(2048).unwrap();
         let subject = Name::parse_one_line(name).unwrap();
         let certificate = self.authority.issue(&subject, &key.public_key_info(), holder, 10).unwrap();
@@ -58,24 +58,24 @@ impl Site {
         restrict(&key);
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn trust(&self) -> TrustDirectory {
+    pub(crate) fn trust(&self) -> TrustDirectory {
         TrustDirectory::open(self.path("certificates")).unwrap()
     }
 
-    pub fn acceptor(&self, credential: &Credential, versions: Versions) -> Acceptor {
+    pub(crate) fn acceptor(&self, credential: &Credential, versions: Versions) -> Acceptor {
         Acceptor::with_versions(credential, &self.trust(), versions)
     }
 
-    pub fn connector(&self, credential: &Credential, versions: Versions) -> Connector {
+    pub(crate) fn connector(&self, credential: &Credential, versions: Versions) -> Connector {
         Connector::with_versions(credential, &self.trust(), versions)
     }
 
     /// A proxy of the user, in memory and as the file `proxy`.
-    pub fn proxy(&self, format: ProxyFormat, kind: ProxyKind) -> Credential {
+    pub(crate) fn proxy(&self, format: ProxyFormat, kind: ProxyKind) -> Credential {
         let request = ProxyRequest { format: Some(format), kind, lifetime: Some(3600), path_length: None };
         let proxy = proxy::create(&self.user, 2048, &request, Timestamp::now()).unwrap();
         proxy.write(&self.path("proxy")).unwrap();
@@ -83,7 +83,7 @@ impl Site {
     }
 
     /// A stock program in this site's environment; `None`, with a word on why, when it is not installed.
-    pub fn stock(&self, program: &str) -> Option<Command> {
+    pub(crate) fn stock(&self, program: &str) -> Option<Command> {
         if !installed(program) {
             eprintln!("skipped: {program} is not installed");
             return None;
@@ -101,7 +101,7 @@ impl Site {
     }
 }
 
-pub fn restrict(path: &Path) {
+pub(crate) fn restrict(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
@@ -114,7 +114,7 @@ fn installed(program: &str) -> bool {
 }
 
 /// The stock name of what limits a stock program to one version.
-pub fn only(command: &mut Command, versions: Versions) {
+pub(crate) fn only(command: &mut Command, versions: Versions) {
     let name = match versions {
         Versions::Tls12 => "TLS1_2_VERSION",
         Versions::Tls13 => "TLS1_3_VERSION",
@@ -124,11 +124,11 @@ pub fn only(command: &mut Command, versions: Versions) {
 }
 
 /// Runs a program without holding up the runtime.
-pub async fn run(mut command: Command) -> Output {
+pub(crate) async fn run(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
-pub fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!(
         "{}\n{}{}",
         output.status,

@@ -62,7 +62,10 @@ pub(in crate::classic) async fn state_of(job: &JobContact) -> Result<(JobState, 
         out("ERROR");
         exit_code(error.code)
     })?;
-    Ok((status.state.unwrap_or(JobState::Done), status.exit_code))
+    // Only what a stock client would see; our own services tell the code under another name.
+    let told = status.extensions.iter().find(|(name, _)| name == gram::wire::body::EXIT_CODE);
+    let exit_code = told.and_then(|(_, code)| code.parse().ok());
+    Ok((status.state.unwrap_or(JobState::Done), exit_code))
 }
 
 /// `-status`.

@@ -5,10 +5,10 @@ mod control;
 mod submit;
 
 use super::{
-    Program, block_on,
+    Original, Program, block_on,
     options::{Opt, flag, valued},
     pages,
-    terminal::{err, out, prompt},
+    terminal::{err, out},
 };
 use crate::session::Session;
 pub(super) use action::Submission;
@@ -29,6 +29,7 @@ pub(super) const PROGRAM: Program = Program {
     options: OPTIONS,
     notes: CONTACTS,
     example: "globusrun -s -r host.example.org/jobmanager-fork '&(executable=/bin/date)'",
+    original: Original::Compiled,
     run,
 };
 
@@ -72,8 +73,8 @@ fn run(arguments: &[OsString]) -> ExitCode {
         Err(refusal) => return refuse(&refusal),
     };
     match action {
-        Action::Help => prompt(pages::help(&PROGRAM)),
-        Action::Usage => out(format_args!("{} {}", PROGRAM.name, PROGRAM.synopsis)),
+        Action::Help => PROGRAM.print_page(&pages::help(&PROGRAM)),
+        Action::Usage => PROGRAM.print_page(&format!("{} {}", PROGRAM.name, PROGRAM.synopsis)),
         Action::Version => PROGRAM.print_version(),
         Action::Versions => PROGRAM.print_versions(),
         Action::ParseOnly => out("RSL Parsed Successfully..."),

@@ -4,10 +4,10 @@ mod clause;
 mod text;
 
 use super::{
-    Program, globusrun,
+    Original, Program, globusrun,
     options::{Opt, flag, valued},
     pages,
-    terminal::{out, prompt},
+    terminal::out,
 };
 use crate::{
     job::{Interrupt, Serving, Wait},
@@ -26,6 +26,7 @@ pub(super) const RUN: Program = Program {
     options: OPTIONS,
     notes: globusrun::CONTACTS,
     example: "globus-job-run host.example.org -np 4 -stdin -s input.dat /bin/cat",
+    original: Original::Script,
     run: |arguments| run(&RUN, Kind::Run, arguments),
 };
 
@@ -37,6 +38,7 @@ pub(super) const SUBMIT: Program = Program {
     options: OPTIONS,
     notes: globusrun::CONTACTS,
     example: "globus-job-submit host.example.org/jobmanager-fork /bin/sleep 60",
+    original: Original::Script,
     run: |arguments| run(&SUBMIT, Kind::Submit, arguments),
 };
 
@@ -87,7 +89,7 @@ fn run(program: &Program, kind: Kind, arguments: &[OsString]) -> ExitCode {
             .map(|word| word.strip_prefix('-').filter(|rest| rest.starts_with('-')).unwrap_or(word))
         {
             Some("-help" | "-usage") => {
-                prompt(pages::help(program));
+                program.print_page(&pages::help(program));
                 return ExitCode::SUCCESS;
             }
             Some("-version") => {

@@ -1,0 +1,11 @@
+//! A certificate revocation list, PEM or DER.
+#![no_main]
+
+use gsi::crl::Crl;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(crl) = Crl::parse(bytes) {
+        crl.lists(&[1]);
+    }
+});
