@@ -6,7 +6,7 @@ use crate::{
     identity::{self, check_lifetime},
     job::{Failure, Job, Origin, Phase, Registration},
     launch::JobKey,
-    machine::later,
+    machine::{MAX_CONTACT_LENGTH, later},
     manager::{Message, Shared},
     request::{self, Request, Surroundings, default_cache},
     scheduler::Scheduler,
@@ -55,6 +55,12 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
                 request.scheduler,
                 shared.scheduler.name()
             ),
+        ));
+    }
+    if request.callback_url.len() > MAX_CONTACT_LENGTH {
+        return Err(Failure::new(
+            GramError::INSERTING_CLIENT_CONTACT,
+            format!("the call-back contact is longer than {MAX_CONTACT_LENGTH} bytes"),
         ));
     }
     let proxy = credential.to_pem();

@@ -39,6 +39,8 @@ use tokio::{
 pub(crate) const INBOX: usize = 4096;
 /// Jobs whose files are being moved at once.
 const MAX_TRANSFERS: usize = 64;
+/// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time.
+const MAX_FINISHED: usize = 2000;
 /// Pause before a save that failed is tried again.
 const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// How long saves that are under way may take when the manager is told to stop.
@@ -159,6 +161,8 @@ pub struct Manager<S> {
     gate: Arc<Gate>,
     /// Jobs that keep the manager running.
     unsettled: usize,
+    /// Finished jobs, oldest first; some may be forgotten already.
+    finished: VecDeque<JobKey>,
 }
 
 /// Why the manager ended.
@@ -182,6 +186,7 @@ impl<S: Scheduler> Manager<S> {
             transfers: Arc::new(Semaphore::new(MAX_TRANSFERS)),
             gate,
             unsettled: 0,
+            finished: VecDeque::new(),
         };
         let mut with_scheduler = Vec::new();
         for Stored { record, this_boot } in stored {
@@ -369,11 +374,26 @@ impl<S: Scheduler> Manager<S> {
             (true, false) => self.unsettled += 1,
             _ => {}
         }
+        let has_finished = !before.2 && matches!(after.0, Phase::Over { .. });
         let needs_save = actions.first() == Some(&Action::Save);
         actions.retain(|action| *action != Action::Save);
         if needs_save || asker.is_some() || !actions.is_empty() {
             entry.batches.push_back(Batch { needs_save, actions, asker });
             self.pump(key);
+        }
+        if has_finished {
+            self.finished.push_back(key);
+            if self.finished.len() > MAX_FINISHED {
+                self.forget_oldest();
+            }
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(oldest) = self.finished.pop_front() else { return };
+        let is_over = |entry: &Entry| matches!(entry.job.phase, Phase::Over { .. });
+        if self.jobs.get(&oldest).is_some_and(is_over) {
+            self.take(oldest, Event::Deadline, None);
         }
     }
 
