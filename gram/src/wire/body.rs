@@ -38,8 +38,8 @@ impl Attributes {
             let value = after.strip_prefix(b":").ok_or(fail("a line without a colon"))?;
             let value = value.strip_prefix(b" ").unwrap_or(value);
             let name = std::str::from_utf8(name).map_err(|_| fail("an attribute name that is not text"))?;
-            if name.is_empty() {
-                return Err(fail("an attribute without a name"));
+            if name.is_empty() || name.contains(char::is_control) {
+                return Err(fail("an attribute name that is empty or holds control characters"));
             }
             let (value, rest) = unquote(value).ok_or(fail("a quoted value without its closing quote"))?;
             let rest = match rest {
@@ -266,6 +266,7 @@ mod tests {
             b"a: \"x\r\n",
             b"a: \"x\"y\r\n",
             b"\xff: 1\r\n",
+            b"\0: 1\r\n",
             b"a: 1\rb: 2\r\n",
         ] {
             assert!(matches!(Attributes::decode(body), Err(WireError::Body { .. })), "{body:?}");
