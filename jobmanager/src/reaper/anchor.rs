@@ -3,14 +3,14 @@
 use std::{
     io::{self, Read},
     os::unix::process::{CommandExt, parent_id},
+    path::Path,
     process::{Command, Stdio},
     sync::{Arc, atomic::AtomicBool},
 };
 
 use rustix::{
-    fs::Mode,
     io::Errno,
-    process::{Pid, Signal, getpid, kill_process, set_child_subreaper, setsid, umask},
+    process::{Pid, Signal, getpid, kill_process, set_child_subreaper, setsid},
 };
 use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
@@ -18,6 +18,8 @@ use super::{Context, ReaperError, proc, record::ProcessId};
 
 /// Set in the reaper's environment by its anchor, to the anchor's pid.
 const ANCHOR: &str = "GRIDIRON_REAPER_ANCHOR";
+/// Set in the anchor's environment, to the reaper's directory: tells people, and who cleans up after a test, what it is.
+const ANCHOR_OF: &str = "GRIDIRON_ANCHOR_OF";
 /// Where an inert program is found. It must not be one of ours: the anchor shall survive whatever makes ours die.
 const SLEEP: [&str; 2] = ["/bin/sleep", "/usr/bin/sleep"];
 
@@ -43,16 +45,15 @@ pub(super) fn role() -> Result<Role, ReaperError> {
     catch_signals().context("setting signal handlers")?;
     // A process may restart one that has died among its descendants; what a job leaves behind comes to us.
     set_child_subreaper(Some(getpid())).context("becoming a subreaper")?;
-    umask(Mode::RWXG | Mode::RWXO);
     Ok(Role::Reaper { anchor: anchor.process })
 }
 
 /// Starts the reaper and turns into the anchor; returns only with an error.
-pub(super) fn become_anchor() -> ReaperError {
-    try_become_anchor().err().unwrap_or(ReaperError::NoAnchor(std::process::id()))
+pub(super) fn become_anchor(dir: &Path) -> ReaperError {
+    try_become_anchor(dir).err().unwrap_or(ReaperError::NoAnchor(std::process::id()))
 }
 
-fn try_become_anchor() -> Result<(), ReaperError> {
+fn try_become_anchor(dir: &Path) -> Result<(), ReaperError> {
     catch_signals().context("setting signal handlers")?;
     match setsid() {
         // Started as a group leader, from a shell: then it has been detached as far as its user wished.
@@ -60,16 +61,18 @@ fn try_become_anchor() -> Result<(), ReaperError> {
         Err(error) => return Err(error).context("starting a session"),
     }
     set_child_subreaper(Some(getpid())).context("becoming a subreaper")?;
-    umask(Mode::RWXG | Mode::RWXO);
-    let mut reaper = Command::new("/proc/self/exe");
+    // By its name where it has one, for the sake of process lists; an upgrade may have replaced the file.
+    let program = std::env::current_exe().ok().filter(|program| program.exists());
+    let mut reaper = Command::new(program.unwrap_or_else(|| "/proc/self/exe".into()));
     let mut arguments = std::env::args_os();
     reaper.arg0(arguments.next().unwrap_or_default()).args(arguments);
     reaper.env(ANCHOR, std::process::id().to_string()).stdin(Stdio::piped());
     let reaper = reaper.spawn().context("starting the reaper")?;
+    let dir = std::path::absolute(dir).context("finding the reaper's directory")?;
     std::env::set_current_dir("/").context("changing to /")?;
     for sleep in SLEEP {
         let mut sleep = Command::new(sleep);
-        sleep.arg("infinity").env_clear();
+        sleep.arg("infinity").env_clear().env(ANCHOR_OF, &dir);
         let _ = sleep.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).exec();
     }
     // No such program: then this process keeps still itself.

@@ -90,7 +90,7 @@ pub fn main(dir: &Path) -> Result<(), ReaperError> {
     // What a careless parent left open would otherwise be open in every job.
     close_fds::CloseFdsBuilder::new().cloexecfrom(3);
     match anchor::role()? {
-        anchor::Role::Anchor => Err(anchor::become_anchor()),
+        anchor::Role::Anchor => Err(anchor::become_anchor(dir)),
         anchor::Role::Reaper { anchor } => {
             // Before a reaper has begun its work, its anchor has nothing to keep.
             let server = server::Server::open(dir, anchor).inspect_err(|_| anchor::release(anchor));

@@ -20,8 +20,9 @@ const SHELL: &str = "/bin/sh";
 
 /// Starts one process of the job: its own group (or `group`), its files, its environment and nothing of ours.
 ///
-/// The standard library sees to the rest: it empties the signal mask, restores SIGPIPE, and opens every descriptor of
-/// ours to be closed on exec. Handled signals fall back to their default with exec. Answers the pid.
+/// The umask is the one that the job manager was started with: the account's, as with stock. The standard library
+/// empties the signal mask, restores SIGPIPE, and opens every descriptor of ours to be closed on exec. Handled signals
+/// fall back to their default with exec. Answers the pid.
 pub fn spawn(command: &Command, group: Option<u32>) -> Result<u32, Refusal> {
     check_directory(&command.directory)?;
     check_executable(&command.executable)?;
@@ -106,7 +107,7 @@ pub fn open_stdin(path: &Path) -> io::Result<File> {
 }
 
 /// Opens a job's output for append; several processes write to one file, and stdout and stderr may be the same.
-/// New files get the reaper's umask, 077.
+/// New files get the modes that the account's umask leaves, as the job's own files do.
 pub fn open_output(path: &Path) -> io::Result<File> {
     blocking(OpenOptions::new().append(true).create(true).custom_flags(nonblock_noctty()).open(path)?)
 }

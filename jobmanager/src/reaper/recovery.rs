@@ -67,7 +67,7 @@ fn children(
 ) -> Vec<Stat> {
     let known = known(table);
     let last_start = known.iter().map(|process| process.start).max().unwrap_or(0);
-    let mut found: Vec<Stat> = processes.iter().copied().collect();
+    let mut found: Vec<Stat> = processes.to_vec();
     found.retain(|stat| {
         let pid = stat.process.pid;
         let group = stat.group;

@@ -306,7 +306,7 @@ fn exit_status(status: &WaitIdStatus) -> ExitStatus {
 /// when a descriptor is made, so it is lifted for that moment.
 fn open_pidfd(process: ProcessId) -> rustix::io::Result<std::os::fd::OwnedFd> {
     let usual = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: usual.maximum, ..usual.clone() });
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: usual.maximum, ..usual });
     let pid = Pid::from_raw(process.pid.cast_signed()).ok_or(Errno::SRCH)?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())
         .and_then(|pidfd| rustix::io::fcntl_dupfd_cloexec(pidfd, PIDFDS_FROM));

@@ -376,6 +376,11 @@ async fn daemons_that_a_job_leaves_behind_are_buried_and_no_descriptor_leaks() {
         tokio::task::yield_now().await;
     }
     assert_eq!(open(), before);
+    // The umask is the manager's, and so are the modes of the files.
+    rig.start(29, "umask").await.unwrap();
+    rig.outcome(29).await;
+    let umask = std::process::Command::new("sh").args(["-c", "umask"]).output().unwrap().stdout;
+    assert_eq!(std::fs::read(rig.path("out")).unwrap(), umask);
     // What a job sees is its own three.
     std::fs::remove_file(rig.path("out")).unwrap();
     let mut list = rig.job(30, "");
@@ -406,7 +411,7 @@ async fn a_moment(random: &mut u64) {
 /// code: each must have run exactly once and its true code must be told.
 #[tokio::test]
 async fn every_job_runs_once_and_ends_with_its_own_code_whoever_dies() {
-    const JOBS: u64 = 300;
+    const JOBS: u64 = 160;
     let mut rig = Rig::new();
     let mut random = u64::from(std::process::id()) << 20 | u64::from(proc::since_boot().subsec_micros());
     let mut submitted = 0;

@@ -27,8 +27,8 @@ use crate::{
 const MPI_LAUNCHERS: [(&str, &str); 2] = [("mpiexec", "-n"), ("mpirun", "-np")];
 /// A submission that the reaper could not write down (disk full) is tried again this often, at this distance.
 const JOURNAL_RETRIES: (u32, Duration) = (30, Duration::from_secs(1));
-/// Between one attempt to end a job in vain and the next.
-const FORGET_RETRY: Duration = Duration::from_secs(1);
+/// Between one vain attempt to adopt or forget and the next.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// The fork adapter. Dropping it leaves reaper and jobs alone.
 #[derive(Debug, Clone)]
@@ -126,15 +126,24 @@ impl Scheduler for Fork {
         if jobs.is_empty() {
             return Ok(());
         }
-        let jobs = jobs.iter().map(|(key, id)| (*key, id.is_some())).collect();
-        self.reaper.adopt(jobs).await.map_err(|error| failed(GramError::JOB_EXECUTION_FAILED, &error))
+        let jobs: Vec<_> = jobs.iter().map(|(key, id)| (*key, id.is_some())).collect();
+        // As long as no reaper can be had, nothing is known of them, and that changes nothing.
+        while let Err(error) = self.reaper.adopt(jobs.clone()).await {
+            if matches!(error, ClientError::Closed) {
+                return Err(failed(GramError::JOB_EXECUTION_FAILED, &error));
+            }
+            tracing::error!(%error, jobs = jobs.len(), "running jobs cannot be watched yet");
+            tokio::time::sleep(RETRY).await;
+        }
+        Ok(())
     }
 
     async fn forget(&self, key: JobKey) {
-        while let Err(ClientError::Refused(Refusal { stage: Stage::Journal, .. })) =
-            self.reaper.ask(Request::Forget(key)).await
+        while let Err(
+            ClientError::Refused(Refusal { stage: Stage::Journal, .. }) | ClientError::Unreachable(_),
+        ) = self.reaper.ask(Request::Forget(key)).await
         {
-            tokio::time::sleep(FORGET_RETRY).await;
+            tokio::time::sleep(RETRY).await;
         }
     }
 }

@@ -71,10 +71,10 @@ pub(super) async fn run(
     }
     // What was queued behind the close is dropped with its answers: those callers get `Closed`.
     drop(queue);
-    if let Some(connection) = writer.connection.take() {
-        if let Err(error) = connection.close().await {
-            tracing::warn!(%error, "closing the job store");
-        }
+    if let Some(connection) = writer.connection.take()
+        && let Err(error) = connection.close().await
+    {
+        tracing::warn!(%error, "closing the job store");
     }
     if let Some(answer) = closed {
         let _ = answer.send(());

@@ -5,6 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::reaper::tests::command as reaper_command;
 
+/// What makes a good job bad.
+type Change<'a> = &'a dyn Fn(&mut Launch);
+
 fn launch(dir: &Path, script: &str) -> Launch {
     Launch {
         key: JobKey { high: 1, low: 2 },
@@ -60,7 +63,7 @@ async fn each_refusal_has_its_number_in_check_and_in_submission() {
     let text = dir.path().join("text");
     std::fs::write(&text, "not a program").unwrap();
     let good = launch(dir.path(), "exit 0");
-    let cases: [(u16, &dyn Fn(&mut Launch)); 11] = [
+    let cases: [(u16, Change<'_>); 11] = [
         (126, &|job| job.count = 0),
         (14, &|job| job.count = MAX_PROCESSES + 1),
         (26, &|job| job.job_type = JobType::Condor),
