@@ -28,7 +28,7 @@ pub(super) enum Part {
     After(u64),
 }
 
-/// A job whose stdout is part of the cached `stdout` or `stderr` of `job`; it prints nothing when there is no such entry.
+/// A job whose stdout is part of the cached `stdout` or `stderr` of `job`; it says so on stderr when there is no such entry.
 pub(super) fn show(job: &JobContact, stream: &str, part: Part) -> Spec {
     let command = match part {
         Part::Whole => "cat".to_owned(),
@@ -37,7 +37,11 @@ pub(super) fn show(job: &JobContact, stream: &str, part: Part) -> Spec {
     };
     let places: Vec<String> =
         LEVELS.iter().map(|levels| format!("\"$c\"/{}/data", entry(job, stream, *levels))).collect();
-    shell(&format!("{CACHE}; for f in {}; do [ -f \"$f\" ] && exec {command} \"$f\"; done", places.join(" ")))
+    shell(&format!(
+        "{CACHE}; for f in {}; do [ -f \"$f\" ] && exec {command} \"$f\"; done; \
+         echo 'Error locating {stream} for job {job}' >&2",
+        places.join(" ")
+    ))
 }
 
 /// A job that removes the cached output of `job`, if there is any.

@@ -80,7 +80,7 @@ fn run(arguments: &[OsString]) -> ExitCode {
         Some(lines) => globusrun::drive(keep_following(&resource, &job, stream, lines)),
         None => {
             let part = tail.map_or(Part::Whole, Part::LastLines);
-            globusrun::submit(fetch(&resource, show(&job, stream, part), Serving::Output))
+            globusrun::drive(fetch_once(&resource, &job, stream, part))
         }
     }
 }
@@ -102,6 +102,27 @@ fn fetch(resource: &str, spec: Spec, serving: Serving) -> globusrun::Submission 
         delegation: DelegationMode::Limited,
         dry_run: false,
     }
+}
+
+/// Prints the part, or that there is no such output. Not every site tells how a job ended, so that the job found nothing
+/// is known by what it says: its stderr comes into a private file of ours.
+async fn fetch_once(resource: &str, job: &JobContact, stream: &str, part: Part) -> Result<(), u8> {
+    let local = |error: std::io::Error| {
+        err(format_args!("globus-job-get-output: cannot keep messages in a temporary file: {error}"));
+        1
+    };
+    let file = tempfile::NamedTempFile::new().map_err(local)?;
+    let mut spec = show(job, stream, part);
+    if let Spec::Boolean(_, relations) = &mut spec {
+        relations.push(relation("stderr", vec![served(file.path().as_os_str().as_bytes())]));
+    }
+    globusrun::attempt(fetch(resource, spec, Serving::Write)).await?;
+    let messages = std::fs::read(file.path()).map_err(local)?;
+    if messages.is_empty() {
+        return Ok(());
+    }
+    err(String::from_utf8_lossy(&messages).trim_end());
+    Err(1)
 }
 
 /// Prints what is there, then what has come since, until the job has ended. A job's output comes home only at its end, so
