@@ -39,7 +39,7 @@ fn misspelt_command_and_option() {
 fn misspelt_attribute_in_a_request() {
     let folder = temporary_folder();
     fs::write(folder.path().join("job.rsl"), "&(executable=/bin/echo)\n (exeutable=x)\n").unwrap();
-    fails_saying(&ours(folder.path(), &["rsl", "check", "job.rsl"]), &["exeutable", "executable", "2"]);
+    fails_saying(&ours(folder.path(), &["rsl", "check", "job.rsl"]), &["exeutable", "executable"]);
 }
 
 #[test]
@@ -97,6 +97,8 @@ fn every_command_has_help_with_an_example() {
     let commands = all.ok().lines().skip_while(|line| *line != "Commands:").skip(1);
     let names: Vec<&str> = commands
         .take_while(|line| !line.is_empty())
+        // A longer indentation is the rest of a folded description.
+        .filter(|line| !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert!(names.contains(&"demo") && names.contains(&"submit"), "{names:?}");
