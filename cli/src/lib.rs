@@ -4,6 +4,12 @@
 //! Decisions and I/O shared by both: `job/` (submit and watch), `proxy`, `site/` (the site file), `session` (whose
 //! credential). Only `ui` prints.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    rustdoc::invalid_html_tags,
+    reason = "the comments of clap arguments are help texts for a terminal: `host[:port]`, `/tmp/x509up_u<uid>`"
+)]
+
 pub mod classic;
 pub mod commands;
 pub mod demo;

@@ -125,7 +125,7 @@ impl Drop for World {
     }
 }
 
-/// Runs a scenario in one world. For [`matrix!`].
+/// Runs a scenario in one world. For `matrix!`.
 pub fn play(client: Kind, server: Kind, scenario: fn(&World)) {
     if let Some(world) = World::new(client, server, &Setup::default()) {
         scenario(&world);

@@ -1,6 +1,6 @@
 //! The attributes of a job (rsl.md §8, §10): names, types, when valid, and the GRAM error number of each mistake.
 //!
-//! [`check`] judges a whole request as the validation files of a stock job manager would. The readers ([`text`],
+//! [`check()`] judges a whole request as the validation files of a stock job manager would. The readers ([`text`],
 //! [`integer`], [`list`] …) then take the value out of one relation, and fail with that attribute's own number.
 
 mod check;

@@ -98,7 +98,7 @@ fn print_literal(text: &[u8], out: &mut Vec<u8>) {
 /// part of the tree and are lost.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn pretty(spec: &Spec) -> Result<Vec<u8>, Unprintable> {
     let mut out = Vec::with_capacity(256);
     pretty_spec(spec, 0, &mut out)?;

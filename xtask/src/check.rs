@@ -114,7 +114,8 @@ impl Steps {
         );
         let mut documentation =
             cargo(["doc", "--workspace", "--no-deps", "--document-private-items", "--locked", "--quiet"]);
-        documentation.env("RUSTDOCFLAGS", "--deny warnings");
+        // Private items are documented too, so links to them resolve.
+        documentation.env("RUSTDOCFLAGS", "--deny warnings --allow rustdoc::private-intra-doc-links");
         self.command("documentation", documentation);
         self.command("unit and property tests", tests(&["--workspace", "--exclude", "e2e"]));
         // nextest does not run the examples in documentation.
