@@ -1,11 +1,11 @@
 //! A certificate revocation list, PEM or DER.
 #![no_main]
 
-use gsi::crl::Crl;
+use gsi::crl::RevocationList;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(crl) = Crl::parse(bytes) {
+    if let Ok(crl) = RevocationList::parse(bytes) {
         crl.lists(&[1]);
     }
 });

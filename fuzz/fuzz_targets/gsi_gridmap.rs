@@ -6,5 +6,5 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let map = Gridmap::parse(bytes);
-    let _ = map.lookup(&Subject::new("/O=Grid/CN=Grid User"));
+    let _ = map.entry(&Subject::new("/O=Grid/CN=Grid User"));
 });
