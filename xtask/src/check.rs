@@ -18,6 +18,10 @@ const END_TO_END_THREADS: &str = "8";
 /// Seconds each fuzz target runs in the smoke test.
 const FUZZ_SECONDS: &str = "5";
 
+/// The targets of the smoke test. The others of `fuzz/` compile, but nobody has run them yet: each joins this list once
+/// somebody has, by `fuzz/smoke.sh 60 TARGET`.
+const FUZZ_TARGETS: [&str; 2] = ["rsl_parse", "rsl_evaluate"];
+
 /// What to leave out, for a quick look while working. CI leaves nothing out.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -159,7 +163,7 @@ impl Steps {
             return;
         }
         let mut command = Command::new("sh");
-        command.arg(script).arg(FUZZ_SECONDS);
+        command.arg(script).arg(FUZZ_SECONDS).args(FUZZ_TARGETS);
         self.command("fuzz smoke", command);
     }
 }

@@ -119,7 +119,7 @@ fn add(arguments: &[OsString]) -> ExitCode {
     let unknown: Vec<&String> =
         edit.accounts.iter().filter(|name| !edit.force && !is_account(name)).collect();
     if !unknown.is_empty() {
-        err(format_args!("entry not added because the LN(s) is/are not legitimate: {unknown:?}"));
+        out(format_args!("entry not added because the LN(s) is/are not legitimate: {unknown:?}"));
         return ExitCode::FAILURE;
     }
     let mut text = match GridmapText::read(&edit.file) {
