@@ -13,6 +13,6 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(name.subject().matches(name.subject()));
         assert_eq!(name.hash().len(), 8);
         assert_eq!(name.old_hash().len(), 8);
-        name.with_common_name("1");
+        let _ = name.with_common_name("1");
     }
 });
