@@ -39,6 +39,7 @@ impl OurSite {
                 "\n[service.{name}]\nscheduler = \"fork\"\naccept_limited = {accept_limited}\n"
             ));
         }
+        text.push_str("\n[service.jobmanager-broken]\nscheduler = \"no such thing\"\n");
         fs::write(file("gridiron.toml"), text).expect("writable");
 
         let mut command = lifeline(&gridiron());
