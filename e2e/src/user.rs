@@ -132,11 +132,15 @@ impl User {
 
     /// One of the user's commands by its classic name, in the user's environment: nothing of ours leaks into it.
     pub fn command(&self, program: &str) -> Command {
-        let file = match self.client {
+        self.other_command(&match self.client {
             Kind::Stock => stock::program(program),
             Kind::Ours => self.links.join(program),
-        };
-        let mut command = Command::new(file);
+        })
+    }
+
+    /// Another program as the user starts it.
+    pub fn other_command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
