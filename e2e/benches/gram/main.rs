@@ -5,6 +5,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`site`] | the figures of one site |
+//! | [`held`] | a site in a process of its own |
 //! | [`usage`] | processor time and memory of everything a site has started |
 //! | [`report`] | both sites side by side: table, JSON, goals |
 #![allow(
@@ -14,13 +15,14 @@
     reason = "a bench stops where it is surprised, and speaks to the person who runs it"
 )]
 
+mod held;
 mod report;
 mod site;
 mod usage;
 
 use e2e::{Kind, stock};
 use report::{Machine, Report};
-use std::{env, process::ExitCode};
+use std::{env, path::Path, process::ExitCode};
 
 /// How many clients at once, and how many jobs they submit together, to a stock site and to ours. Stock sites are so much
 /// slower that the same number would take an hour there.
@@ -48,6 +50,12 @@ struct Round {
 fn main() -> ExitCode {
     // `cargo bench` adds `--bench`, which says nothing new.
     let mut options: Vec<String> = env::args().skip(1).filter(|option| option != "--bench").collect();
+    if let [hold, server, group @ ..] = &*options
+        && hold == held::HOLD
+    {
+        held::hold(server, group.first().map(Path::new));
+        return ExitCode::SUCCESS;
+    }
     let mut taken = |option: &str| {
         let before = options.len();
         options.retain(|other| other != option);
@@ -63,7 +71,6 @@ fn main() -> ExitCode {
         eprintln!("nothing to compare with; not installed: {} (cargo xtask peers)", missing.join(" "));
         return ExitCode::FAILURE;
     }
-    usage::adopt_orphans();
     let machine = Machine::here();
     let divisor = if quick { QUICK } else { 1 };
     let stock = site::measure(Kind::Stock, LIVE_AT_STOCK, |round| round.jobs_at_stock);

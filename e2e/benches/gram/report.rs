@@ -136,9 +136,11 @@ impl fmt::Display for Report {
                 ("  ms to reply, 99th percentile", stock.reply_ms.p99, ours.reply_ms.p99),
                 ("  ms to DONE, median", stock.done_ms.median, ours.done_ms.median),
                 ("  ms to DONE, 99th percentile", stock.done_ms.p99, ours.done_ms.p99),
-                ("  ms of server CPU per job", stock.processor_ms_per_job, ours.processor_ms_per_job),
             ] {
                 write!(out, "{}", Line(what, stock, ours, stock / ours))?;
+            }
+            if let (Some(stock), Some(ours)) = (stock.processor_ms_per_job, ours.processor_ms_per_job) {
+                write!(out, "{}", Line("  ms of server CPU per job", stock, ours, stock / ours))?;
             }
         }
         let (live, our_live) = (&stock.live, &ours.live);

@@ -1,10 +1,7 @@
 //! The figures of one site.
 
-use crate::{
-    ROUNDS, Round,
-    usage::{self, Memory},
-};
-use e2e::{Finished, Kind, Running, World, world::Setup};
+use crate::{ROUNDS, Round, held::Held, usage::Memory};
+use e2e::{Kind, stock};
 use serde::{Deserialize, Serialize};
 use std::{env, fs};
 
@@ -36,8 +33,8 @@ pub(crate) struct Load {
     pub(crate) reply_ms: Latency,
     /// From submission to the call-back that says DONE.
     pub(crate) done_ms: Latency,
-    /// User and system time of the site's processes, the job's own included.
-    pub(crate) processor_ms_per_job: f64,
+    /// User and system time of the site's processes, the job's own included; None where no control group may be made.
+    pub(crate) processor_ms_per_job: Option<f64>,
 }
 
 /// Of a number of durations.
@@ -84,7 +81,7 @@ struct Outcome {
 /// Starts a site and measures everything; `jobs` says how many make a round.
 pub(crate) fn measure(server: Kind, live: usize, jobs: impl Fn(&Round) -> usize) -> Figures {
     let load_average_before = load_average();
-    let site = world(server);
+    let site = Held::start(server);
     // The first job starts the job manager; that is no job's cost.
     run_load(&site, 1, 1, &[]);
     say(server, "stock commands");
@@ -103,49 +100,46 @@ fn say(server: Kind, what: &str) {
     eprintln!("{server:?}: {what}");
 }
 
-/// The stock user's commands at a site of this make.
-fn world(server: Kind) -> World {
-    World::new(Kind::Stock, server, &Setup::default()).expect("what it needs has been looked for")
-}
-
-fn run_load(site: &World, clients: usize, jobs: usize, what: &[&str]) -> Outcome {
+fn run_load(site: &Held, clients: usize, jobs: usize, what: &[&str]) -> Outcome {
     let bench = env::current_exe().expect("this program has a path");
     // target/release/deps/gram-… → target/release/examples/load
     let folder = bench.ancestors().nth(2).expect("benches lie below the target folder");
-    let mut command = site.other_command(&folder.join("examples").join("load"));
-    command.arg(site.contact()).args([clients, jobs].map(|number| number.to_string())).args(what);
-    let Finished { stdout, .. } = Running::start(command, None).finish().succeeded();
-    serde_json::from_str(&stdout).expect("the load client prints JSON")
+    let numbers = [clients, jobs].map(|number| number.to_string());
+    let mut arguments = vec![site.contact()];
+    arguments.extend(numbers.iter().map(String::as_str));
+    arguments.extend(what);
+    let finished = site.run(&folder.join("examples").join("load"), &arguments);
+    serde_json::from_str(&finished.stdout).expect("the load client prints JSON")
 }
 
-fn load(site: &World, clients: usize, jobs: usize) -> Load {
-    let before = usage::processor_ms();
+fn load(site: &Held, clients: usize, jobs: usize) -> Load {
+    let before = site.processor_ms();
     let outcome = run_load(site, clients, jobs, &[]);
-    let used = usage::processor_ms() - before;
+    let used = site.processor_ms().zip(before).map(|(after, before)| after - before);
     Load {
         clients,
         jobs: outcome.jobs,
         jobs_per_second: outcome.jobs as f64 / outcome.seconds,
         reply_ms: Latency::of(outcome.reply_ms),
         done_ms: Latency::of(outcome.end_ms),
-        processor_ms_per_job: used as f64 / outcome.jobs as f64,
+        processor_ms_per_job: used.map(|used| used / outcome.jobs as f64),
     }
 }
 
 /// At a site of its own, which has no memory left over from other work.
 fn live_jobs(server: Kind, jobs: usize) -> Live {
-    let site = world(server);
+    let site = Held::start(server);
     run_load(&site, 1, 1, &[LIVE_RSL, "active"]);
-    let with_one_job = usage::memory_without(LIVE);
+    let with_one_job = site.memory_without(LIVE);
     run_load(&site, MEMORY_CLIENTS, jobs - 1, &[LIVE_RSL, "active"]);
-    let with_all_jobs = usage::memory_without(LIVE);
+    let with_all_jobs = site.memory_without(LIVE);
     let further = with_all_jobs - with_one_job;
     let pss_kib_per_further_job = further.pss_kib as f64 / (jobs - 1) as f64;
     Live { jobs, with_one_job, with_all_jobs, pss_kib_per_further_job }
 }
 
 /// The stock client's commands, as a user types them.
-fn commands(site: &World) -> Vec<Timed> {
+fn commands(site: &Held) -> Vec<Timed> {
     let contact = site.contact();
     let lines: [(&str, &[&str]); 3] = [
         ("globusrun -a", &["globusrun", "-a", "-r", contact]),
@@ -155,7 +149,8 @@ fn commands(site: &World) -> Vec<Timed> {
     lines
         .map(|(command, line)| {
             let (program, arguments) = line.split_first().expect("not empty");
-            let once = |_| site.run(program, arguments).succeeded().took.as_secs_f64() * 1e3;
+            let program = stock::program(program);
+            let once = |_| site.run(&program, arguments).took.as_secs_f64() * 1e3;
             Timed { command, median_ms: Latency::of((0..REPETITIONS).map(once).collect()).median }
         })
         .into()

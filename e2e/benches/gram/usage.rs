@@ -1,29 +1,57 @@
-//! Processor time and memory of everything a site has started, from `/proc`.
-//!
-//! Job managers leave their parents, and most of what a job costs at a stock site is spent by processes that have ended since.
-//! So this process adopts all orphans among its descendants and waits for none: what has ended below a living
-//! parent is in that parent's sum over its children, and what was orphaned stays, as a zombie of ours, with
-//! its own sums. The load client is always waited for, so whatever else descends from us belongs to a site.
+//! Processor time and memory of a site's processes.
 
-use rustix::process::{getpid, set_child_subreaper};
 use serde::Serialize;
 use std::{
     collections::HashMap,
-    fs,
+    fs, io,
     ops::{AddAssign, Sub},
+    path::{Path, PathBuf},
+    process,
 };
 
-/// Milliseconds in a clock tick of `/proc`: 100 ticks a second on every Linux we build for.
-const TICK_MS: u64 = 10;
+/// A control group (cgroup version 2), which sums up what its processes use. Nothing else does: the stock gatekeeper ignores
+/// SIGCHLD, and what children have used of which nobody hears the end is in nobody's sum.
+pub(crate) struct Group(PathBuf);
 
-/// Makes this process the parent of its orphaned descendants.
-pub(crate) fn adopt_orphans() {
-    set_child_subreaper(Some(getpid())).expect("Linux has subreapers");
+impl Group {
+    /// Makes one below our own. That needs root, or a delegated group (`systemd-run --user --scope`).
+    pub(crate) fn make(name: &str) -> io::Result<Self> {
+        let mounts = fs::read_to_string("/proc/self/mounts")?;
+        let root = mounts.lines().find_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+            [_, folder, "cgroup2", ..] => Some(folder),
+            _ => None,
+        });
+        let root = root.ok_or_else(|| io::Error::other("cgroup2 is not mounted"))?;
+        let own = fs::read_to_string("/proc/self/cgroup")?;
+        let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+        let folder = Path::new(root).join(own).join(format!("gridiron-bench-{}-{name}", process::id()));
+        fs::create_dir(&folder)?;
+        Ok(Self(folder))
+    }
+
+    /// For [`join`].
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// Milliseconds of user and system time that all processes of the group, dead or alive, have used up to now.
+    pub(crate) fn processor_ms(&self) -> Option<f64> {
+        let stat = fs::read_to_string(self.0.join("cpu.stat")).ok()?;
+        let microseconds = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+        Some(microseconds.parse::<f64>().ok()? / 1e3)
+    }
 }
 
-/// Milliseconds of user and system time that all our descendants, dead or alive, have used up to now.
-pub(crate) fn processor_ms() -> u64 {
-    descendants().iter().map(|process| process.ticks * TICK_MS).sum()
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Left behind only when a process of the site has survived, which is worth seeing.
+        fs::remove_dir(&self.0).ok();
+    }
+}
+
+/// Puts this process, and what it will start, into a group.
+pub(crate) fn join(group: &Path) -> io::Result<()> {
+    fs::write(group.join("cgroup.procs"), "0")
 }
 
 /// Memory of living processes.
@@ -57,10 +85,10 @@ impl Sub for Memory {
     }
 }
 
-/// Memory of all our living descendants but those that run the program `job`, which are no overhead.
-pub(crate) fn memory_without(job: &str) -> Memory {
+/// Memory of all living descendants of this process but those that run the program `job`, which are no overhead.
+pub(crate) fn memory_without(ancestor: u32, job: &str) -> Memory {
     let mut sum = Memory::default();
-    for process in descendants().iter().filter(|process| process.name != job) {
+    for process in descendants(ancestor).iter().filter(|process| process.name != job) {
         // A zombie has no memory, and one that ends just now has none to speak of.
         let Ok(text) = fs::read_to_string(format!("/proc/{}/smaps_rollup", process.pid)) else { continue };
         let field = |name: &str| {
@@ -78,23 +106,19 @@ struct Process {
     pid: u32,
     name: String,
     parent: u32,
-    /// User and system time, its own and that of the children it has waited for.
-    ticks: u64,
 }
 
 impl Process {
-    /// `pid (name) state ppid …`; fields 14 to 17 are the times (proc(5)).
+    /// `pid (name) state ppid …` (proc(5)).
     fn parse(stat: &str) -> Option<Self> {
         let (pid, rest) = stat.split_once(" (")?;
         let (name, rest) = rest.rsplit_once(") ")?;
-        let fields: Vec<&str> = rest.split(' ').collect();
-        let ticks = fields.get(11..15)?.iter().map(|field| field.parse::<u64>().unwrap_or_default()).sum();
-        let parent = fields.get(1)?.parse().ok()?;
-        Some(Self { pid: pid.parse().ok()?, name: name.to_owned(), parent, ticks })
+        let parent = rest.split(' ').nth(1)?.parse().ok()?;
+        Some(Self { pid: pid.parse().ok()?, name: name.to_owned(), parent })
     }
 }
 
-fn descendants() -> Vec<Process> {
+fn descendants(ancestor: u32) -> Vec<Process> {
     let mut children: HashMap<u32, Vec<Process>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
@@ -102,7 +126,7 @@ fn descendants() -> Vec<Process> {
             children.entry(process.parent).or_default().push(process);
         }
     }
-    let mut found = children.remove(&std::process::id()).unwrap_or_default();
+    let mut found = children.remove(&ancestor).unwrap_or_default();
     let mut at = 0;
     while let Some(process) = found.get(at) {
         let more = children.remove(&process.pid).unwrap_or_default();
