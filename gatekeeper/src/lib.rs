@@ -11,6 +11,7 @@
 //! | [`places`] | how many connections are served at once, in all and per address |
 //! | [`launch`] | finding or starting the account's job manager |
 //! | [`audit`] | one JSON line per decision |
+//! | [`metrics`] | what is counted and measured, for Prometheus |
 //! | [`reload`] | values made from files, made again when these change |
 //!
 //! Started by an ordinary user this is a personal gatekeeper: everything runs as that user, and only requests mapped to
@@ -22,6 +23,7 @@ pub mod connection;
 #[cfg(test)]
 mod fake;
 pub mod launch;
+pub mod metrics;
 pub mod places;
 pub mod policy;
 pub mod refusal;
