@@ -2,6 +2,7 @@
 
 pub mod database;
 pub mod entry;
+pub mod reader;
 pub mod recorder;
 
 use serde::Serialize;
