@@ -27,7 +27,7 @@ impl OurSite {
         fs::create_dir(file("log")).expect("writable");
         let mut text = format!(
             "[gatekeeper]\nlisten = \"[::]:0\"\nhost = {host:?}\ncertificate = {:?}\nkey = {:?}\ntrust = {trust:?}\n\
-             gridmap = \"grid-mapfile\"\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n\n\
+             gridmap = \"grid-mapfile\"\nrun_as_root = true\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n\n\
              [jobmanager]\nhost = {host:?}\n",
             pki.host.certificate,
             pki.host.key,

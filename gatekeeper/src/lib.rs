@@ -15,7 +15,7 @@
 //! | [`reload`] | values made from files, made again when these change |
 //!
 //! Started by an ordinary user this is a personal gatekeeper: everything runs as that user, and only requests mapped to
-//! that account are let in.
+//! that account are let in. A site's gatekeeper has an account of its own, and the root launcher starts the job managers.
 
 pub mod audit;
 pub mod config;

@@ -41,6 +41,13 @@ pub struct Gatekeeper {
     pub gid: u32,
 }
 
+impl Gatekeeper {
+    /// Whoever runs this process.
+    pub fn ourselves() -> Self {
+        Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
+    }
+}
+
 /// Looks an account up.
 pub fn find(name: &AccountName) -> Result<Option<Account>, Failure> {
     let doing = || format!("looking up the account {name}");
@@ -74,17 +81,27 @@ pub fn gatekeeper(settings: &Settings) -> Result<Account, Failure> {
 
 /// The account, if it may have a job manager.
 pub fn admit(name: &AccountName, settings: &Settings, gatekeeper: Gatekeeper) -> Result<Account, Refusal> {
+    permits(name, settings.minimum_uid, settings.accounts.as_deref(), gatekeeper)
+}
+
+/// See [`admit`]; `list` is the file with the only accounts that may.
+pub fn permits(
+    name: &AccountName,
+    minimum_uid: u32,
+    list: Option<&Path>,
+    gatekeeper: Gatekeeper,
+) -> Result<Account, Refusal> {
     let failed = |failure| {
         log(format_args!("{failure}"));
         Refusal::Failed
     };
     let account = find(name).map_err(failed)?.ok_or(Refusal::Unknown)?;
-    let listed = match &settings.accounts {
+    // Read each time: a change counts at once. A list that cannot be trusted lists nobody.
+    let listed = match list {
         None => true,
-        // Read each time: a change counts at once. A list that cannot be trusted lists nobody.
         Some(list) => is_listed(&read_list(list).map_err(failed)?, name),
     };
-    judge(&account, settings.minimum_uid, listed, gatekeeper).map(|()| account)
+    judge(&account, minimum_uid, listed, gatekeeper).map(|()| account)
 }
 
 /// Whether the account may have a job manager. Login shells are not looked at: pool accounts, which nobody shall log

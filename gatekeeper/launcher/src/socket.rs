@@ -90,6 +90,14 @@ impl Listener {
         Ok(Self { socket })
     }
 
+    /// Makes a socket for the account we run as, wherever that is: for tests of the asking side.
+    pub fn of_ourselves(path: &Path) -> io::Result<Self> {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        bind(&socket, &SocketAddrUnix::new(path)?)?;
+        listen(&socket, BACKLOG)?;
+        Ok(Self { socket })
+    }
+
     /// Who has connected; waits for somebody.
     pub fn accept(&self) -> io::Result<Peer> {
         let connection = accept_with(&self.socket, SocketFlags::CLOEXEC)?;

@@ -52,7 +52,7 @@ fn house() -> House {
             Ok(made)
         })
         .unwrap(),
-        runs_as: "alice".into(),
+        runs_as: RunsAs::Personal("alice".into()),
         launcher: Launcher::new(folder.path().to_owned(), starter, limit),
         audit: Audit::open(&folder.path().join("audit")).unwrap(),
         limits: Limits::default(),

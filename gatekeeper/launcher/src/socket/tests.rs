@@ -12,17 +12,15 @@ use std::{
 };
 
 fn ourselves() -> Gatekeeper {
-    Gatekeeper { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
+    Gatekeeper::ourselves()
 }
 
 /// A listener in a folder of its own, whoever runs the test.
 fn listener() -> (tempfile::TempDir, Listener, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
-    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
-    bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
-    listen(&socket, BACKLOG).unwrap();
-    (folder, Listener { socket }, path)
+    let listener = Listener::of_ourselves(&path).unwrap();
+    (folder, listener, path)
 }
 
 fn pipe() -> (OwnedFd, OwnedFd) {
