@@ -31,8 +31,9 @@ pub struct Settings {
     pub run_as_root: bool,
 }
 
-/// Folders of a site and their permissions. Others may look up certificates; nobody else sees logs or keys.
-const FOLDERS: [(&str, u32); 4] = [("", 0o755), ("certificates", 0o755), ("state", 0o755), ("log", 0o700)];
+/// Folders of a site and their permissions. Others may look up certificates, and pass through to the folder of their own
+/// account; nobody else sees logs or keys.
+const FOLDERS: [(&str, u32); 4] = [("", 0o755), ("certificates", 0o755), ("state", 0o711), ("log", 0o700)];
 
 /// Makes the site in `folder`, which may exist but must not hold a site yet. Gives the site file's absolute path.
 pub fn create(folder: &Path, settings: &Settings) -> Result<PathBuf, Failure> {

@@ -106,8 +106,11 @@ mod tests {
 
     #[tokio::test]
     async fn refusals_come_through() {
-        let refuse =
-            |listener: Listener| listener.accept().unwrap().answer(Reply::Refused(Refusal::Unlisted));
+        let refuse = |listener: Listener| {
+            let peer = listener.accept().unwrap();
+            peer.request(launcher::account::Gatekeeper::ourselves()).unwrap();
+            peer.answer(Reply::Refused(Refusal::Unlisted));
+        };
         let error = ask("alice", refuse).await.unwrap_err();
         assert!(matches!(error, NotStarted::Refused { refusal: Refusal::Unlisted, .. }), "{error}");
         let error = ask("../alice", drop).await.unwrap_err();
