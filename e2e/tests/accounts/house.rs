@@ -6,6 +6,7 @@ use e2e::{
     by_hand::Speaker,
     our_site::{OurSite, write_site},
     pki::Identity,
+    processes,
     user::gridiron,
     world::Setup,
 };
@@ -41,12 +42,17 @@ impl House {
     /// from the accounts. None, with the reason told: not root, or something is not installed.
     pub(crate) fn new(tables: &str, gridmap: fn(&Self) -> Vec<String>) -> Option<Self> {
         let mut house = Self::not_served(tables)?;
-        let lines = [&house.alice, &house.bob]
-            .map(|person| format!("\"{}\" {}", person.identity.subject, person.account.name));
-        let text: Vec<String> = gridmap(&house).into_iter().chain(lines).collect();
-        fs::write(house.file("grid-mapfile"), text.join("\n") + "\n").unwrap();
+        house.map(gridmap(&house));
         house.serve();
         Some(house)
+    }
+
+    /// Maps both people, after these lines.
+    pub(crate) fn map(&self, lines: Vec<String>) {
+        let both = [&self.alice, &self.bob]
+            .map(|person| format!("\"{}\" {}", person.identity.subject, person.account.name));
+        let text: Vec<String> = lines.into_iter().chain(both).collect();
+        fs::write(self.file("grid-mapfile"), text.join("\n") + "\n").unwrap();
     }
 
     /// Everything but the running site.
@@ -158,7 +164,7 @@ impl House {
     /// The site's processes that were started as `gridiron ROLE`, or with this word first.
     pub(crate) fn processes(&self, role: &str) -> Vec<u32> {
         let named = self.file("gridiron.toml").display().to_string();
-        let mut found: Vec<u32> = processes()
+        let mut found: Vec<u32> = all_processes()
             .into_iter()
             .filter(|pid| {
                 let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -182,10 +188,12 @@ impl Drop for House {
                 eprintln!("--- {}\n{}", person.account.name, fs::read_to_string(log).unwrap_or_default());
             }
         }
+        // Also what a test has started by itself; before the accounts go.
+        processes::kill_all_naming(&self.dir());
     }
 }
 
-fn processes() -> Vec<u32> {
+fn all_processes() -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
@@ -218,7 +226,7 @@ pub(crate) fn listeners(port: u16) -> BTreeSet<u32> {
         open.filter_map(|entry| fs::read_link(entry.path()).ok())
             .any(|target| inodes.contains(target.to_string_lossy().as_ref()))
     };
-    processes().into_iter().filter(holds).collect()
+    all_processes().into_iter().filter(holds).collect()
 }
 
 /// A line of /proc/PID/status, as words.

@@ -10,7 +10,7 @@
 
 mod house;
 
-use e2e::{accounts::Account, stock};
+use e2e::{Running, accounts::Account, stock, user::gridiron};
 use house::{House, Person, listeners, ours, port, status, until};
 use rustix::{
     net::{
@@ -24,14 +24,16 @@ use std::{
     fs::{self, Permissions},
     io::{IoSlice, Read},
     mem::MaybeUninit,
+    net::{TcpListener, TcpStream},
     os::{
         fd::{AsFd, OwnedFd},
         unix::{
             fs::{MetadataExt, PermissionsExt},
-            net::UnixStream,
+            net::{UnixDatagram, UnixStream},
         },
     },
     path::Path,
+    process::Command,
 };
 
 fn no_more_lines(_: &House) -> Vec<String> {
@@ -224,8 +226,8 @@ fn on_disk(house: &House, owner: &Person, other: &Person) {
     assert_eq!(connection.read(&mut [0; 1]).unwrap_or(0), 0, "closed without a word");
 }
 
-fn find(folder: &Path) -> std::process::Command {
-    let mut command = std::process::Command::new(stock::program("find"));
+fn find(folder: &Path) -> Command {
+    let mut command = Command::new(stock::program("find"));
     command.arg(folder);
     command
 }
@@ -339,6 +341,59 @@ fn root_alone_is_not_let_near_the_network() {
     serve("does not run as root");
 }
 
+/// As in deploy/README.md.
+#[test]
+fn a_site_is_set_up_in_minutes() {
+    let Some(house) = House::not_served("") else { return };
+    let (gatekeeper, alice) = (&house.gatekeeper.name, &house.alice.account.name);
+    let host = e2e::pki::host_name();
+    let made =
+        ours(&house, &["init", "--ca", "--host", &host, "--listen", "[::]:0", "--user", gatekeeper, "made"]);
+    assert_eq!(made.code, 0, "{made:#?}");
+    let gridmap = ["gridmap", "add", "--file", "made/grid-mapfile", "/O=Grid/CN=Alice"];
+    let map = |account: &str| assert_eq!(ours(&house, &[&gridmap[..], &[account]].concat()).code, 0);
+    map(alice);
+    // Elsewhere than where a real site on this machine may have it.
+    let site_file = house.file("made/gridiron.toml");
+    let text = fs::read_to_string(&site_file).unwrap();
+    let placed = text.replace("#socket = \"/run/gridiron/launcher.sock\"", "socket = \"run/launcher.sock\"");
+    assert_ne!(text, placed);
+    fs::write(&site_file, placed).unwrap();
+
+    let check = || ours(&house, &["check", "--config", "made/gridiron.toml"]);
+    assert_eq!(check().code, 0, "{:#?}", check());
+    let serving = Running::start(
+        {
+            let mut command = e2e::command::lifeline(&gridiron());
+            command.arg("serve").arg("--config").arg(&site_file).current_dir("/");
+            command
+        },
+        None,
+    );
+    serving.wait_for("GRAM contact: ");
+    signal(serving.id(), Signal::TERM);
+    assert_eq!(serving.finish().code, 0);
+
+    // And every way to spoil it is found.
+    let complains = |about: &str| {
+        let out = check();
+        assert!(out.code == 1 && out.stdout.contains(about), "{about}: {out:#?}");
+    };
+    map("root");
+    complains("is mapped to root, which runs no jobs: the account has uid 0");
+    let mode =
+        |name: &str, mode| fs::set_permissions(house.file(name), Permissions::from_mode(mode)).unwrap();
+    mode("made/gridiron.toml", 0o666);
+    complains("others may write there");
+    mode("made/gridiron.toml", 0o644);
+    mode("made/hostkey.pem", 0o644);
+    complains("hostkey.pem: others may read it; try: chmod 400");
+    std::os::unix::fs::chown(house.file("made/hostkey.pem"), Some(0), None).unwrap();
+    complains("hostkey.pem: it must belong to the gatekeeper's account");
+    std::os::unix::fs::chown(house.file("made/state"), Some(house.alice.account.uid), None).unwrap();
+    complains("made/state: it belongs to uid");
+}
+
 #[test]
 fn gatekeeper_and_launcher_die_and_come_back() {
     let Some(mut house) = House::new("", no_more_lines) else { return };
@@ -367,4 +422,69 @@ fn gatekeeper_and_launcher_die_and_come_back() {
     assert!(alive(pid), "jobs live on");
     assert_eq!(house.alice.user.run("globusrun", ["-k", &job]).code, 0);
     until("the job ends", || !alive(pid));
+}
+
+/// The launcher and the gatekeeper each with a socket from outside, as the units in `deploy/systemd` have them; then they
+/// do not depend on each other's lives.
+#[test]
+fn started_as_systemd_does() {
+    let Some(activate) = stock::find("systemd-socket-activate") else {
+        return stock::skip("not installed: systemd-socket-activate");
+    };
+    let Some(house) = House::not_served("") else { return };
+    house.map(Vec::new());
+    let gatekeeper = &house.gatekeeper;
+    let socket = house.file("run/launcher.sock");
+    let site_file = house.file("gridiron.toml");
+    let launch = || {
+        fs::remove_file(&socket).ok();
+        let mut command = Command::new(&activate);
+        command.arg("--seqpacket").arg("--listen").arg(&socket).arg(gridiron());
+        command.args(["launcher", "--config"]).arg(&site_file);
+        let running = Running::start(command, None);
+        until("the socket is there", || socket.exists());
+        std::os::unix::fs::chown(&socket, Some(gatekeeper.uid), Some(gatekeeper.gid)).unwrap();
+        running
+    };
+    let launcher = launch();
+
+    let told = house.file("run/notify");
+    let notified = UnixDatagram::bind(&told).unwrap();
+    fs::set_permissions(&told, Permissions::from_mode(0o666)).unwrap();
+    let port = TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port();
+    let mut command = Command::new(stock::program("setpriv"));
+    command.args([
+        "--reuid",
+        &gatekeeper.uid.to_string(),
+        "--regid",
+        &gatekeeper.gid.to_string(),
+        "--clear-groups",
+    ]);
+    command.arg(&activate).args(["--setenv", "NOTIFY_SOCKET", "--listen", &port.to_string()]);
+    command.arg(gridiron()).args(["serve", "--config"]).arg(&site_file).env("NOTIFY_SOCKET", &told);
+    let front_door = Running::start(command, None);
+    until("the port is open", || TcpStream::connect(("localhost", port)).is_ok());
+    let contact = format!("{}:{port}", e2e::pki::host_name());
+    let echo = |person: &Person, word: &str| {
+        let rsl = format!("&(executable=/bin/echo)(arguments={word})");
+        person.user.run("globusrun", ["-s", "-r", &contact, &rsl])
+    };
+    echo(&house.alice, "hello").is(0, "hello\n", "");
+    let mut word = [0; 64];
+    let length = notified.recv(&mut word).unwrap();
+    assert_eq!(String::from_utf8_lossy(&word[..length]).trim(), "READY=1");
+    for pid in listeners(port) {
+        has_no_privilege(pid, gatekeeper);
+    }
+
+    // The gatekeeper lives on without a launcher: running job managers go on, others cannot be started for now.
+    signal(launcher.id(), Signal::KILL);
+    launcher.finish();
+    echo(&house.alice, "again").is(0, "again\n", "");
+    let out = house.bob.user.run("globusrun", ["-q", "-r", &contact, "&(executable=/bin/true)"]);
+    assert_eq!(out.code, 47, "{out:#?}");
+    assert!(house.last_audit().contains("no launcher at"), "{}", house.last_audit());
+    let launcher = launch();
+    echo(&house.bob, "hello").is(0, "hello\n", "");
+    drop((launcher, front_door));
 }
