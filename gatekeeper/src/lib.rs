@@ -9,13 +9,14 @@
 //! | [`refusal`] | every refusal, and the one place where it gets its answer |
 //! | [`service`] | the service table: own configuration and classic service files |
 //! | [`places`] | how many connections are served at once, in all and per address |
-//! | [`launch`] | finding or starting the account's job manager |
+//! | [`launch`] | finding the account's job manager, or having one started, and handing requests over |
+//! | [`start`] | how a job manager's process is started |
 //! | [`audit`] | one JSON line per decision |
 //! | [`metrics`] | what is counted and measured, for Prometheus |
 //! | [`reload`] | values made from files, made again when these change |
 //!
 //! Started by an ordinary user this is a personal gatekeeper: everything runs as that user, and only requests mapped to
-//! that account are let in.
+//! that account are let in. A site's gatekeeper has an account of its own, and the root launcher starts the job managers.
 
 pub mod audit;
 pub mod config;
@@ -30,6 +31,7 @@ pub mod refusal;
 pub mod reload;
 pub mod server;
 pub mod service;
+pub mod start;
 
 pub use config::Config;
 pub use server::{Gatekeeper, serve};
