@@ -7,6 +7,7 @@ use crate::policy::{self, Asker, Permit, Rules};
 use crate::refusal::Refusal;
 use crate::reload::{Made, Reloaded};
 use crate::server::StartError;
+use crate::server::start::account_name;
 use crate::service::ServiceTable;
 use gram::wire::Target;
 use gsi::chain::{self, Examination};
@@ -41,6 +42,15 @@ impl SiteRules {
             config: Arc::new(config.clone()),
             runs_as: runs_as.to_owned(),
         })
+    }
+
+    /// For a site that everything runs as our own account at.
+    ///
+    /// # Errors
+    /// As [`SiteRules::load`], and when our account has no name.
+    pub fn ours(config: &Config) -> Result<Self, StartError> {
+        let uid = rustix::process::geteuid().as_raw();
+        Self::load(config, &account_name(uid)?)
     }
 
     /// The same with a new configuration. What is read from where it was before is kept, with all that stays in force

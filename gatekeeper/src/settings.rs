@@ -9,7 +9,7 @@ use crate::launch::Launcher;
 use crate::reload::{Made, Reloaded};
 use crate::rules::SiteRules;
 use crate::server::StartError;
-use crate::server::start::{account_name, listen};
+use crate::server::start::listen;
 use crate::start::{Direct, Starter};
 use gram::endpoint;
 use gsi::{Acceptor, Credential, TrustDirectory};
@@ -61,7 +61,7 @@ impl Settings {
         let config = source.current();
         usable(&config)?;
         let uid = rustix::process::geteuid().as_raw();
-        let rules = SiteRules::load(&config, &account_name(uid)?)?;
+        let rules = SiteRules::ours(&config)?;
         let door = door(&config, rules.trust())?;
         let audit = open_audit(&config)?;
         let (listener, port) = listen(&config.listen)?;

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod create;
+pub mod limits;
 pub mod tables;
 
 use crate::{exit::Exit, failure::Failure};
@@ -108,6 +109,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
         Some(&mut gatekeeper.key),
         Some(&mut gatekeeper.trust),
         Some(&mut gatekeeper.gridmap),
+        gatekeeper.banned.as_mut(),
         gatekeeper.gridmapdir.as_mut(),
         Some(&mut gatekeeper.audit),
         Some(&mut gatekeeper.state),
@@ -118,6 +120,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
     for path in paths.into_iter().flatten().chain(&mut gatekeeper.nologin) {
         *path = folder.join(&*path);
     }
+    jobmanager.chain_policy = gatekeeper.chain_policy();
     jobmanager.host = jobmanager.host.or_else(|| gatekeeper.host.clone());
     gatekeeper.services = if services.is_empty() { default_services() } else { services };
     Ok(Site { gatekeeper, jobmanager })

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 /// The most a peer may send before it is authenticated, in bytes. A chain of ten certificates has some 15,000.
-pub(crate) const MAX_HANDSHAKE: usize = 256 * 1024;
+pub const MAX_HANDSHAKE: usize = 256 * 1024;
 
 /// How much is read at a time while the ClientHello is looked at.
 const READ_SIZE: usize = 4096;
