@@ -102,6 +102,10 @@ impl Settings {
             return false;
         }
         let changes = differences(&self.config, &config);
+        if changes.is_empty() {
+            self.config = config;
+            return false;
+        }
         let next = usable(&config).and_then(|()| self.reconfigured(&config));
         match next {
             Ok((site, door)) => {
