@@ -184,7 +184,30 @@ impl Running {
 
     /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+        self.signal(Signal::INT);
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// A number of its `/proc/<pid>/status`, such as `VmRSS` (kB).
+    #[track_caller]
+    pub fn status_number(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("no number {name} in {status}"))
+    }
+
+    /// Waits until standard error contains `text`.
+    #[track_caller]
+    pub fn wait_for_error(&self, text: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        let printed = self.stderr.wait(deadline, |printed| printed.contains(text));
+        assert!(printed.contains(text), "{} did not log {text:?} but {printed}", self.line);
     }
 
     /// What it has printed on standard error so far.

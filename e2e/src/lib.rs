@@ -23,6 +23,7 @@
 //! | [`by_hand`] | the protocol through `openssl s_client`, for what no client says |
 //! | [`accounts`] | throw-away local accounts, for root |
 //! | [`pki`] | a certificate authority made with openssl |
+//! | [`forgery`] | certificates that are wrong in one way each |
 //! | [`stock_site`], [`our_site`] | a running site of either make |
 //! | [`command`] | running a program with a deadline |
 //! | [`processes`] | stopping everything a site has started |
@@ -35,6 +36,7 @@
 pub mod accounts;
 pub mod by_hand;
 pub mod command;
+pub mod forgery;
 pub mod our_site;
 pub mod pki;
 pub mod processes;

@@ -28,10 +28,7 @@ impl OurSite {
 
     /// Serves the site in the folder.
     pub fn serve(dir: &Path, setup: &Setup) -> Self {
-        let mut command = lifeline(&gridiron());
-        command.arg("serve").arg("--config").arg(dir.join("gridiron.toml"));
-        command.env_remove("X509_USER_PROXY").envs(setup.site_environment.iter().cloned()).current_dir(dir);
-        let gatekeeper = Running::start(command, None);
+        let gatekeeper = Self::gatekeeper_of(dir, &setup.site_environment);
         let printed = gatekeeper.wait_for("\n");
         let contact =
             printed.lines().find_map(|line| line.strip_prefix("GRAM contact: ")).unwrap_or_else(|| {
@@ -42,21 +39,43 @@ impl OurSite {
         Self { dir: dir.to_owned(), contact, gatekeeper }
     }
 
+    /// Starts a gatekeeper for the site file in this folder.
+    pub fn gatekeeper_of(dir: &Path, environment: &[(&'static str, String)]) -> Running {
+        let mut command = lifeline(&gridiron());
+        command.arg("serve").arg("--config").arg(dir.join("gridiron.toml"));
+        command.env_remove("X509_USER_PROXY").envs(environment.iter().cloned()).current_dir(dir);
+        Running::start(command, None)
+    }
+
     /// `host:port`.
     pub fn contact(&self) -> &str {
         &self.contact
     }
 
+    /// A file of the site.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// The process that was started, `gridiron serve` or what it has become.
-    pub fn process(&self) -> &Running {
+    pub fn gatekeeper(&self) -> &Running {
         &self.gatekeeper
+    }
+
+    /// The lines of the audit file.
+    #[track_caller]
+    pub fn audit(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.file("log/audit.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("the audit file holds JSON")).collect()
     }
 
     /// What the gatekeeper and the job managers have logged, for messages of failing tests.
     pub fn logs(&self) -> String {
         let mut logs = self.gatekeeper.errors_so_far();
-        for entry in fs::read_dir(self.dir.join("log")).into_iter().flatten().flatten() {
-            logs.push_str(&fs::read_to_string(entry.path()).unwrap_or_default());
+        let accounts = fs::read_dir(self.file("state")).into_iter().flatten().flatten();
+        let managers = accounts.map(|account| account.path().join("jobmanager.log"));
+        for file in managers.chain([self.file("log/audit.jsonl")]) {
+            logs.push_str(&fs::read_to_string(file).unwrap_or_default());
         }
         logs
     }
@@ -69,11 +88,12 @@ pub fn write_site(dir: &Path, pki: &Pki, key: &Path, setup: &Setup, more: &str, 
     fs::create_dir(file("log")).expect("writable");
     let mut text = format!(
         "[gatekeeper]\nlisten = \"[::]:0\"\nhost = {host:?}\ncertificate = {:?}\nkey = {key:?}\ntrust = {trust:?}\n\
-         gridmap = \"grid-mapfile\"\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n{more}\n\
+         gridmap = \"grid-mapfile\"\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n{}\n{more}\n\
          [jobmanager]\nhost = {host:?}\n{tables}",
         pki.host.certificate,
+        setup.gatekeeper_lines.join("\n"),
         host = host_name(),
-        trust = pki.trust,
+        trust = setup.trust(pki),
     );
     for (name, accept_limited) in setup.services() {
         text.push_str(&format!(

@@ -1,6 +1,10 @@
 //! A job manager for tests: an in-process gRPC server that remembers what it is asked.
 
+use crate::Config;
+use crate::config::{Limits, ServiceConfig};
 use gram::control::{self, v1};
+use gsi::chain::CrlOutOfDate;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,6 +12,31 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::{Request, Response, Status};
 use v1::job_manager_server::{JobManager, JobManagerServer};
+
+/// A configuration with everything in `folder`, on any port.
+pub(crate) fn config(folder: &Path, services: BTreeMap<String, ServiceConfig>) -> Config {
+    Config {
+        listen: "[::]:0".into(),
+        host: Some("localhost".into()),
+        certificate: folder.join("host.pem"),
+        key: folder.join("host.key"),
+        trust: folder.join("certificates"),
+        gridmap: folder.join("gridmap"),
+        banned: None,
+        crl_out_of_date: CrlOutOfDate::Refuse,
+        min_rsa_bits: 2048,
+        gridmapdir: None,
+        audit: folder.join("audit"),
+        state: folder.to_owned(),
+        grid_services: None,
+        nologin: Vec::new(),
+        run_as_root: true,
+        limits: Limits::default(),
+        services,
+        jobmanager_command: vec!["/bin/false".into()],
+        launcher: None,
+    }
+}
 
 /// By default accepts every request; its answer's message is the request's id.
 #[derive(Default)]

@@ -8,7 +8,9 @@
 //! | [`policy`] | who may do what: yields a permit or a refusal |
 //! | [`refusal`] | every refusal, and the one place where it gets its answer |
 //! | [`service`] | the service table: own configuration and classic service files |
-//! | [`places`] | how many connections are served at once, in all and per address |
+//! | [`rules`] | what the site's files say about who may come in |
+//! | [`rate`] | how often one subject may ask |
+//! | [`settings`] | what the configuration makes, and makes again when it changes |
 //! | [`launch`] | finding the account's job manager, or having one started, and handing requests over |
 //! | [`start`] | how a job manager's process is started |
 //! | [`audit`] | one JSON line per decision |
@@ -25,13 +27,17 @@ pub mod connection;
 mod fake;
 pub mod launch;
 pub mod metrics;
-pub mod places;
 pub mod policy;
+pub mod rate;
 pub mod refusal;
 pub mod reload;
+pub mod rules;
 pub mod server;
 pub mod service;
+pub mod settings;
 pub mod start;
 
 pub use config::Config;
+pub use rules::SiteRules;
 pub use server::{Gatekeeper, serve};
+pub use settings::Source;

@@ -48,15 +48,15 @@ pub enum GsiError {
     /// A grid-mapfile cannot be read or written.
     #[error(transparent)]
     Gridmap(#[from] crate::gridmap::GridmapError),
+    /// A ban list cannot be used.
+    #[error(transparent)]
+    BanList(#[from] crate::banlist::BanListError),
     /// The peer is not who it should be.
     #[error(transparent)]
     Authorization(#[from] crate::authorization::AuthorizationError),
     /// There is no usable trust directory.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// Placeholder until each module adds its own variants.
-    #[error("{0}")]
-    Other(String),
     /// I/O on a socket or file.
     #[error(transparent)]
     Io(#[from] std::io::Error),

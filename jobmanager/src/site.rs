@@ -39,7 +39,9 @@ impl Site {
         Ok(Self {
             directory: config.state.join(&account.name),
             host: config.host.clone().unwrap_or_else(gram::endpoint::host_name),
-            trust: TrustDirectory::open(&config.trust).map_err(io::Error::other)?,
+            trust: TrustDirectory::open(&config.trust)
+                .map_err(io::Error::other)?
+                .with_policy(config.chain_policy),
             globus_location: config.globus_location.clone(),
             machine: MachineFacts {
                 os_name: text(uname.sysname()),

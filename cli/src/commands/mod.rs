@@ -9,6 +9,7 @@ pub mod classic;
 pub mod clean;
 pub mod completions;
 pub mod demo;
+pub mod explain;
 pub mod gridmap;
 pub mod init;
 pub mod jobmanager;
@@ -55,6 +56,7 @@ enum Command {
     Init(init::Args),
     Serve(serve::Args),
     Check(check::Args),
+    Explain(explain::Args),
     Run(run::Args),
     Submit(submit::Args),
     Status(status::Args),
@@ -117,6 +119,7 @@ impl Command {
             Command::Init(args) => args.run(ui)?,
             Command::Serve(args) => args.run(ui, log)?,
             Command::Check(args) => args.run(ui)?,
+            Command::Explain(args) => args.run(ui)?,
             Command::Run(args) => return args.run(ui),
             Command::Submit(args) => args.run(ui)?,
             Command::Status(args) => args.run(ui)?,

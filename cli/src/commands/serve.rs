@@ -10,13 +10,21 @@ use crate::{
     },
     ui::Ui,
 };
+use gatekeeper::{Gatekeeper, Source};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 /// Run a site's gatekeeper until SIGTERM or Ctrl-C
 ///
-/// Prints the GRAM contact on stdout when ready. Job managers are started as needed and outlive it. Started by root, at a
+/// Prints the GRAM contact on stdout when ready. Job managers are started as needed and outlive it. Changed files are read
+/// again when they are next needed, and all of them at SIGHUP; what is broken is logged and changes nothing. At SIGTERM
+/// nobody else is let in, and running requests finish.
+///
+/// Started by root, at a
 /// site whose file has [launcher], the gatekeeper and the job managers run as accounts of their own, none of them as root.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: gridiron serve --config /etc/gridiron/gridiron.toml")]
@@ -49,11 +57,16 @@ impl Args {
             .map_err(|error| Failure::local("cannot take the socket over from systemd", &error))?;
         block_on_all_cores(async {
             let stop = stop_signal()?;
-            let listen = site.gatekeeper.listen.clone();
-            let bound = gatekeeper::Gatekeeper::bind_to(site.gatekeeper, socket).await.map_err(|error| {
+            let look_again = hangups()?;
+            let listen = site.gatekeeper.listen;
+            let source = Source::file(file.clone(), move || {
+                site::load_with_commands(&file).map(|site| site.gatekeeper).map_err(|failure| failure.what)
+            });
+            let bound = Gatekeeper::bind_to(source, socket).await.map_err(|error| {
                 Failure::new(Exit::Configuration, format!("cannot serve on {listen}: {error}"))
                     .try_this("gridiron check; or another `listen` address in the site file")
             })?;
+            let bound = bound.looking_again_on(look_again);
             let contact = bound.contact();
             ui.result(&json!({ "contact": contact }), format!("GRAM contact: {contact}"));
             // Whether somebody wanted to know (systemd, with Type=notify) does not matter to us.
@@ -83,6 +96,20 @@ fn is_ours(site: &Site) -> Result<(), Failure> {
     let what = format!("this is a site for many accounts, whose gatekeeper runs as {}", launcher.user);
     Err(Failure::new(Exit::Configuration, what)
         .try_this("start it as root; or make a site of your own: gridiron init"))
+}
+
+/// One message for each SIGHUP; several that come at once are one.
+fn hangups() -> Result<mpsc::Receiver<()>, Failure> {
+    let mut hangup =
+        signal(SignalKind::hangup()).map_err(|error| Failure::local("cannot listen for signals", &error))?;
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() && !sender.is_closed() {
+            // When one is waiting already it stands for this one too.
+            let _ = sender.try_send(());
+        }
+    });
+    Ok(receiver)
 }
 
 /// Completes at SIGTERM or SIGINT. The handlers are in place when this returns, so that no signal is missed.

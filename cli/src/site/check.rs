@@ -7,7 +7,7 @@ use super::{
     tables::nearest,
 };
 use gatekeeper::service::{SCHEDULERS, ServiceTable};
-use gsi::{Credential, Expect, Gridmap, TrustDirectory, chain};
+use gsi::{BanList, Credential, Expect, Gridmap, GsiError, TrustDirectory, banlist::BanListError, chain};
 use jiff::{Timestamp, ToSpan};
 use std::{
     collections::BTreeMap,
@@ -26,6 +26,7 @@ pub fn problems(site: &Site, file: &Path, now: Timestamp) -> Vec<Problem> {
     if let Err(error) = gatekeeper.listen.to_socket_addrs() {
         found.add(file, format!("`listen`: {} is not an address with a port: {error}", gatekeeper.listen));
     }
+    gatekeeper.problems().into_iter().for_each(|problem| found.add(file, problem));
     for (name, service) in &gatekeeper.services {
         if !SCHEDULERS.contains(&service.scheduler.as_str()) {
             let advice = match nearest(&service.scheduler, SCHEDULERS.into_iter()) {
@@ -52,6 +53,7 @@ pub fn problems(site: &Site, file: &Path, now: Timestamp) -> Vec<Problem> {
     let trust = trust(&mut found, &gatekeeper.trust);
     host_certificate(&mut found, site, trust.as_ref(), now);
     gridmap(&mut found, &gatekeeper.gridmap, site.launcher.as_ref());
+    bans(&mut found, &gatekeeper.bans_file(), gatekeeper.banned.is_some(), now);
     found.problems
 }
 
@@ -140,6 +142,27 @@ fn credential(site: &Site) -> Result<Credential, gsi::GsiError> {
     match &site.launcher {
         None => Credential::read_pair(certificate, key, None),
         Some(_) => Credential::from_pem(&[std::fs::read(certificate)?, std::fs::read(key)?].concat()),
+    }
+}
+
+/// A ban list that is not named need not be there.
+fn bans(found: &mut Found, file: &Path, named: bool, now: Timestamp) {
+    if !named && !file.exists() {
+        return;
+    }
+    match BanList::read(file) {
+        Ok(list) => {
+            let ended = list.bans().iter().filter(|ban| ban.until.is_some_and(|until| until <= now));
+            for ban in ended {
+                found.at(file, Some(ban.line), format!("{ban}, which is over; remove the line"));
+            }
+        }
+        Err(GsiError::BanList(BanListError::Malformed { problems, .. })) => {
+            for (line, problem) in problems {
+                found.at(file, Some(line), problem);
+            }
+        }
+        Err(error) => found.add(file, error.to_string()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A new site directory: folders with the right permissions, an empty gridmap and a commented site file.
 
 use crate::{exit::Exit, failure::Failure};
+use gatekeeper::config::Limits;
 use gsi::{
     Name,
     authority::{Authority, Holder},
@@ -127,6 +128,12 @@ pub fn text(settings: &Settings) -> String {
     key("key", "hostkey.pem", None, "Its private key, readable by the gatekeeper's account only.");
     key("trust", "certificates", None, "Folder of trusted CAs: HASH.0, HASH.signing_policy, HASH.r0.");
     key("gridmap", "grid-mapfile", None, "Certificate subjects and their local accounts.");
+    key(
+        "banned",
+        "banned",
+        None,
+        "Who may not come in, whatever the gridmap says: lines such as: subject \"/O=Grid/CN=Eve\" until 2027-01-31 why",
+    );
     key("gridmapdir", "gridmapdir", None, "Leases of pool accounts, for gridmap entries such as .grid");
     key("audit", "log/audit.jsonl", None, "One JSON line for every decision.");
     key("state", "state", state.as_deref(), "Folder of the job managers' files.");
@@ -138,13 +145,17 @@ pub fn text(settings: &Settings) -> String {
     );
     text += "# Run everything as root when root starts it, without [launcher]? For throw-away sites only.\n";
     text += if settings.run_as_root { "run_as_root = true\n" } else { "#run_as_root = false\n" };
-    text += "# While one of these files exists nobody is let in.\n\
+    text += "# A CA's revocation list that has run out: \"refuse\" everybody of that CA, or \"warn\" and go by the old one.\n\
+        #crl_out_of_date = \"refuse\"\n\
+        # Fewest bits of the RSA keys of clients, their proxies and their CAs; 2048 or more.\n#min_rsa_bits = 2048\n\
+        # While one of these files exists nobody is let in.\n\
         #nologin = [\"/etc/nologin\", \"/etc/globus-nologin\"]\n\n\
-        # Bounds on what clients can use up.\n#[gatekeeper.limits]\n\
-        # Connections served at once; more wait.\n#connections = 512\n\
-        # Seconds for the TLS handshake, for a request to arrive, and for a job manager to answer.\n\
-        #handshake_seconds = 60\n#request_seconds = 30\n#answer_seconds = 600\n\n\
-        # The job managers, one process per local account.\n[jobmanager]\n\
+        # Bounds on what clients can use up.\n#[gatekeeper.limits]\n";
+    for limit in Limits::default().all() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "# {}\n#{} = {}", limit.meaning, limit.name, limit.default);
+    }
+    text += "\n# The job managers, one process per local account.\n[jobmanager]\n\
         # Seconds without jobs after which a job manager ends.\n#idle_exit_seconds = 60\n\
         # What $(GLOBUS_LOCATION) stands for in requests.\n#globus_location = \"/usr\"\n\n\
         # Services: clients name one after the host, as in grid.example.org/jobmanager-fork. Without any table there\n\

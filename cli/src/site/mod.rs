@@ -4,6 +4,7 @@
 pub mod check;
 pub mod create;
 pub mod launcher;
+pub mod limits;
 pub mod tables;
 
 use crate::{exit::Exit, failure::Failure};
@@ -114,6 +115,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
         Some(&mut gatekeeper.key),
         Some(&mut gatekeeper.trust),
         Some(&mut gatekeeper.gridmap),
+        gatekeeper.banned.as_mut(),
         gatekeeper.gridmapdir.as_mut(),
         Some(&mut gatekeeper.audit),
         Some(&mut gatekeeper.state),
@@ -128,6 +130,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
     for path in paths.chain(&mut gatekeeper.nologin) {
         *path = folder.join(&*path);
     }
+    jobmanager.chain_policy = gatekeeper.chain_policy();
     jobmanager.host = jobmanager.host.or_else(|| gatekeeper.host.clone());
     gatekeeper.services = if services.is_empty() { default_services() } else { services };
     gatekeeper.launcher = launcher.as_ref().map(|launcher| launcher.socket.clone());

@@ -129,7 +129,7 @@ fn what_listens_on_the_network_is_not_root() {
         pids.iter().for_each(|pid| has_no_privilege(*pid, account));
     }
     // The one process that is root listens nowhere but on its own socket.
-    let launcher = house.site().process().id();
+    let launcher = house.site().gatekeeper().id();
     assert_eq!(status(launcher, "Uid")[1], "0");
     let sockets: Vec<_> = fs::read_dir(format!("/proc/{launcher}/fd"))
         .unwrap()
@@ -406,7 +406,7 @@ fn gatekeeper_and_launcher_die_and_come_back() {
 
     // The launcher: its gatekeeper goes with it, job managers and jobs do not; root starts the site again.
     let managers = house.processes("jobmanager");
-    signal(house.site().process().id(), Signal::KILL);
+    signal(house.site().gatekeeper().id(), Signal::KILL);
     until("the gatekeeper ends", || house.processes("serve").is_empty());
     house.alice.user.run("globusrun", ["-status", &job]).is(0, "ACTIVE\n", "");
     house.serve_again();
@@ -416,7 +416,7 @@ fn gatekeeper_and_launcher_die_and_come_back() {
     assert!(alive(pid));
 
     // Asked to stop, the launcher stops the gatekeeper first.
-    let launcher = house.site().process().id();
+    let launcher = house.site().gatekeeper().id();
     signal(launcher, Signal::TERM);
     until("both end", || house.processes("serve").is_empty() && !alive(launcher));
     assert!(alive(pid), "jobs live on");

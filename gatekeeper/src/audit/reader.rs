@@ -98,7 +98,7 @@ mod tests {
     fn all_files_in_order_and_broken_lines_by_number() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
-        assert_eq!(files(&path), [path.clone()]);
+        assert_eq!(files(&path), vec![path.clone()]);
         std::fs::write(rotated(&path, 2), line("r1")).unwrap();
         std::fs::write(rotated(&path, 1), line("r2") + &"x".repeat(MAX_LINE * 2) + "\n" + &line("r3"))
             .unwrap();
