@@ -6,6 +6,7 @@
 
 mod cached_output;
 mod cert_info;
+mod certificate_text;
 mod globusrun;
 mod job_cancel;
 mod job_clean;

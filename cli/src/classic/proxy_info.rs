@@ -2,11 +2,12 @@
 
 use super::{
     Original, Program,
+    certificate_text::{self, Wording},
     options::{Opt, Order, Parsed, flag, parse, valued},
     proxy_text,
     terminal::{err, out},
 };
-use gsi::{Certificate, Credential, Subject};
+use gsi::{Certificate, Credential, Name};
 use jiff::Timestamp;
 use std::{
     ffi::OsString,
@@ -148,19 +149,19 @@ impl Facts<'_> {
     /// Prints what an option asks for; false when it asks for nothing.
     fn print(&self, option: &str) -> bool {
         match option {
-            "-subject" => out(self.name(self.leaf.subject().subject())),
-            "-issuer" => out(self.name(self.leaf.issuer().subject())),
-            "-identity" => out(self.name(self.credential.identity())),
+            "-subject" => out(self.name(self.leaf.subject())),
+            "-issuer" => out(self.name(self.leaf.issuer())),
+            "-identity" => out(self.identity()),
             "-type" => out(proxy_text::kind(self.leaf)),
             "-timeleft" => out(self.left),
             "-strength" => out(self.bits()),
             "-path" => out(self.path.display()),
-            "-text" => out(proxy_text::certificate(self.leaf)),
+            "-text" => out(certificate_text::render(self.leaf, Wording::ProxyInfo)),
             "-all" => out(format_args!(
                 "subject  : {}\nissuer   : {}\nidentity : {}\ntype     : {}\nstrength : {} bits\npath     : {}\ntimeleft : {}",
-                self.name(self.leaf.subject().subject()),
-                self.name(self.leaf.issuer().subject()),
-                self.name(self.credential.identity()),
+                self.name(self.leaf.subject()),
+                self.name(self.leaf.issuer()),
+                self.identity(),
                 proxy_text::kind(self.leaf),
                 self.bits(),
                 self.path.display(),
@@ -171,8 +172,13 @@ impl Facts<'_> {
         true
     }
 
-    fn name(&self, subject: &Subject) -> String {
-        if self.rfc2253 { proxy_text::rfc2253(subject) } else { subject.to_string() }
+    fn name(&self, name: &Name) -> String {
+        if self.rfc2253 { certificate_text::rfc2253(name) } else { name.subject().to_string() }
+    }
+
+    fn identity(&self) -> String {
+        let identity = self.credential.identity();
+        if self.rfc2253 { proxy_text::rfc2253(identity) } else { identity.to_string() }
     }
 
     fn bits(&self) -> usize {

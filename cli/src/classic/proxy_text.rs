@@ -80,31 +80,6 @@ fn escape(value: &str) -> String {
     text
 }
 
-/// The certificate in words, laid out as `openssl x509 -text` begins.
-pub(super) fn certificate(certificate: &Certificate) -> String {
-    let serial: Vec<String> = certificate.serial().iter().map(|byte| format!("{byte:02x}")).collect();
-    let line = |subject: &Subject| subject.as_str().trim_start_matches('/').replace('/', ", ");
-    let mut text = format!(
-        "Certificate:\n    Data:\n        Serial Number:\n            {}\n        Issuer: {}\n        Validity\n            \
-         Not Before: {}\n            Not After : {}\n        Subject: {}\n        Subject Public Key Info:\n            \
-         Public-Key: ({} bit)\n        Type: {}\n",
-        serial.join(":"),
-        line(certificate.issuer().subject()),
-        openssl_date(certificate.not_before()),
-        openssl_date(certificate.not_after()),
-        line(certificate.subject().subject()),
-        certificate.rsa_bits().map_or_else(|| "?".to_owned(), |bits| bits.to_string()),
-        kind(certificate),
-    );
-    if let Some(length) = certificate.proxy_path_length() {
-        text += &format!("        Proxy Path Length: {length}\n");
-    }
-    for name in certificate.dns_names() {
-        text += &format!("        DNS: {name}\n");
-    }
-    text + &certificate.to_pem()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
