@@ -87,7 +87,7 @@ fn without_proxies(name: &Name, rfc2253: bool) -> String {
     if rfc2253 {
         return certificate_text::rfc2253(name);
     }
-    name.subject().as_str().replace("/CN=proxy", "").replace("/CN=limited proxy", "")
+    certificate_text::plain(name).replace("/CN=proxy", "").replace("/CN=limited proxy", "")
 }
 
 fn default_path() -> PathBuf {

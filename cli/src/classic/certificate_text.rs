@@ -21,7 +21,7 @@ use gsi::{
     Certificate, Name,
     der::{self, DerError, Reader},
 };
-pub(super) use names::rfc2253;
+pub(super) use names::{plain, rfc2253};
 use std::fmt::Write as _;
 
 /// Which tool is imitated: they write names and proxies differently.

@@ -139,6 +139,17 @@ impl Program {
         ExitCode::FAILURE
     }
 
+    /// A refusal without the blank line and the `ERROR:` of the others. Gives exit code 1.
+    fn bare_refusal(&self, message: &str) -> ExitCode {
+        terminal::err(format_args!(
+            "{message}{}Syntax : {} {}\n\nUse -help to display full usage.\n",
+            if message.is_empty() { "" } else { "\n" },
+            self.name,
+            self.synopsis
+        ));
+        ExitCode::FAILURE
+    }
+
     /// `-help`, `-version` and `-versions`, if one was given: printed.
     fn page_asked_for(&self, parsed: &Parsed) -> Option<ExitCode> {
         match parsed.names().find(|name| ["-help", "-version", "-versions"].contains(name))? {

@@ -8,10 +8,20 @@ struct Form {
     between: &'static str,
     joined: &'static str,
     equals: &'static str,
-    /// Quotes around a value instead of a backslash before each special character.
-    quotes: bool,
+    escapes: Escapes,
     /// Values of unknown types as hexadecimal DER.
     dump_unknown: bool,
+}
+
+/// What happens to the characters that are special in RFC 2253.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Escapes {
+    /// Quotes around the value.
+    Quotes,
+    /// A backslash before each.
+    Backslashes,
+    /// Nothing, nor to any others.
+    None,
 }
 
 /// `O = Grid, CN = "Doe, J"`: OpenSSL's own.
@@ -21,7 +31,7 @@ pub(super) fn spaced(name: &Name) -> String {
         between: ", ",
         joined: " + ",
         equals: " = ",
-        quotes: true,
+        escapes: Escapes::Quotes,
         dump_unknown: false,
     };
     write(name, &form)
@@ -29,9 +39,28 @@ pub(super) fn spaced(name: &Name) -> String {
 
 /// `CN=Doe\, J,O=Grid`: RFC 2253, last part first.
 pub(in super::super) fn rfc2253(name: &Name) -> String {
-    let form =
-        Form { reversed: true, between: ",", joined: "+", equals: "=", quotes: false, dump_unknown: true };
+    let form = Form {
+        reversed: true,
+        between: ",",
+        joined: "+",
+        equals: "=",
+        escapes: Escapes::Backslashes,
+        dump_unknown: true,
+    };
     write(name, &form)
+}
+
+/// `/O=Grid/CN=host/x`: the one-line form without escapes.
+pub(in super::super) fn plain(name: &Name) -> String {
+    let form = Form {
+        reversed: false,
+        between: "/",
+        joined: " + ",
+        equals: "=",
+        escapes: Escapes::None,
+        dump_unknown: false,
+    };
+    format!("/{}", write(name, &form))
 }
 
 /// `O=Grid, CN=x`: the one-line form with commas, where a slash before at most two capitals is taken for the start
@@ -75,7 +104,7 @@ fn write(name: &Name, form: &Form) -> String {
 
 fn value(part: &NamePart, form: &Form) -> String {
     match &part.text {
-        Some(text) if part.known || !form.dump_unknown => escape(text, form.quotes),
+        Some(text) if part.known || !form.dump_unknown => escape(text, form.escapes),
         _ => {
             let digits: String = part.der.iter().map(|byte| format!("{byte:02X}")).collect();
             format!("#{digits}")
@@ -85,7 +114,11 @@ fn value(part: &NamePart, form: &Form) -> String {
 
 /// Backslash and hexadecimal digits for every byte that is not printable ASCII; what is special in RFC 2253 quoted or
 /// escaped.
-fn escape(text: &str, quotes: bool) -> String {
+fn escape(text: &str, escapes: Escapes) -> String {
+    if escapes == Escapes::None {
+        return super::printable(text.as_bytes());
+    }
+    let quotes = escapes == Escapes::Quotes;
     let mut out = String::with_capacity(text.len());
     let mut quoted = false;
     for (index, letter) in text.char_indices() {
