@@ -1,10 +1,12 @@
 //! Distinguished names (gsi.md §7): DER, the one-line rendering, comparing, hashing.
 
 mod one_line;
+mod parts;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use one_line::unescape;
+pub use parts::NamePart;
 
 use crate::GsiError;
 use crate::attribute;
