@@ -2,8 +2,15 @@
 
 use super::*;
 use crate::testing::{Person, Running, World, proxy_of, request};
-use gram::{JobContact, Signal, callback::Listener, client::Client};
+use gram::{
+    GramError, JobContact, JobState, Signal,
+    callback::Listener,
+    client::Client,
+    control::v1,
+    wire::{self, Query},
+};
 use gsi::{DelegationMode, ProxyKind};
+use tokio::sync::oneshot;
 
 const NEVER_IDLE: Duration = Duration::from_secs(3600);
 
