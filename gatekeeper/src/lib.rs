@@ -9,7 +9,8 @@
 //! | [`refusal`] | every refusal, and the one place where it gets its answer |
 //! | [`service`] | the service table: own configuration and classic service files |
 //! | [`places`] | how many connections are served at once, in all and per address |
-//! | [`launch`] | finding or starting the account's job manager |
+//! | [`launch`] | finding the account's job manager, or having one started, and handing requests over |
+//! | [`start`] | how a job manager's process is started |
 //! | [`audit`] | one JSON line per decision |
 //! | [`reload`] | values made from files, made again when these change |
 //!
@@ -28,6 +29,7 @@ pub mod refusal;
 pub mod reload;
 pub mod server;
 pub mod service;
+pub mod start;
 
 pub use config::Config;
 pub use server::{Gatekeeper, serve};

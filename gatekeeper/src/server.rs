@@ -8,6 +8,7 @@ use crate::places::Places;
 use crate::policy::Map;
 use crate::reload::{Made, Reloaded};
 use crate::service::ServiceTable;
+use crate::start::{Direct, Starter};
 use gram::endpoint;
 use gsi::{Acceptor, Credential, Gridmap, KeyPool, TrustDirectory};
 use std::io;
@@ -111,12 +112,17 @@ impl Gatekeeper {
         if uid == 0 {
             tracing::warn!("running as root: as a personal gatekeeper of root, which is wise in tests only");
         }
-        let (start, answer) = (config.limits.start(), config.limits.answer());
+        let starter = Starter::Direct(Direct {
+            state: config.state.clone(),
+            command: config.jobmanager_command,
+            uid,
+            patience: config.limits.start(),
+        });
         let site = Site {
             map,
             services,
             runs_as,
-            launcher: Launcher::new(config.state, config.jobmanager_command, uid, start, answer),
+            launcher: Launcher::new(config.state, starter, config.limits.answer()),
             audit,
             limits: config.limits,
             nologin: config.nologin,

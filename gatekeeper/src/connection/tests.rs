@@ -4,6 +4,7 @@ use super::*;
 use crate::config::ServiceConfig;
 use crate::fake::{self, Fake};
 use crate::reload::Made;
+use crate::start::{Direct, Starter};
 use gram::StateMask;
 use gram::wire::{self, request};
 use gsi::Subject;
@@ -42,6 +43,8 @@ fn house() -> House {
     });
     let uid = rustix::process::geteuid().as_raw();
     let limit = Duration::from_secs(20);
+    let state = folder.path().to_owned();
+    let starter = Starter::Direct(Direct { state, command: vec!["/bin/false".into()], uid, patience: limit });
     let site = Site {
         map,
         services: Reloaded::new(move || {
@@ -50,7 +53,7 @@ fn house() -> House {
         })
         .unwrap(),
         runs_as: "alice".into(),
-        launcher: Launcher::new(folder.path().to_owned(), vec!["/bin/false".into()], uid, limit, limit),
+        launcher: Launcher::new(folder.path().to_owned(), starter, limit),
         audit: Audit::open(&folder.path().join("audit")).unwrap(),
         limits: Limits::default(),
         nologin: Vec::new(),
