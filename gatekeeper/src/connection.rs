@@ -3,9 +3,9 @@
 //! A step that has not happened cannot be skipped: only [`Conversation<Permitted>`] can ask a job manager for anything,
 //! and only a permit makes one.
 
+use crate::attendance::Attendance;
 use crate::audit::{Audit, Outcome, Record};
 use crate::config::Limits;
-use crate::launch::Launcher;
 use crate::policy::{self, Asker, Map, Permit, Rules};
 use crate::refusal::{Answer, Refusal};
 use crate::reload::Reloaded;
@@ -29,7 +29,7 @@ pub struct Site {
     /// The account everything runs as.
     pub runs_as: String,
     /// The job managers.
-    pub launcher: Launcher,
+    pub managers: Attendance,
     /// Where decisions are recorded.
     pub audit: Audit,
     /// Deadlines.
@@ -312,7 +312,7 @@ where
             gatekeeper_port: u32::from(site.port),
             gatekeeper_subject: site.subject.clone(),
         };
-        let reply = site.launcher.submit(permit.account(), &request).await?;
+        let reply = site.managers.submit(permit.account(), &request).await?;
         let error = u16::try_from(reply.error).unwrap_or(GramError::PROTOCOL_FAILED.0);
         Ok(SubmitReply { error, contact: reply.job_contact, message: reply.message })
     }

@@ -11,12 +11,14 @@
 //! | [`places`] | how many connections are served at once, in all and per address |
 //! | [`launch`] | finding the account's job manager, or having one started, and handing requests over |
 //! | [`start`] | how a job manager's process is started |
+//! | [`attendance`] | waiting for managers, replacing those that crash, and knowing after a crash which are needed |
 //! | [`audit`] | one JSON line per decision |
 //! | [`reload`] | values made from files, made again when these change |
 //!
 //! Started by an ordinary user this is a personal gatekeeper: everything runs as that user, and only requests mapped to
 //! that account are let in.
 
+pub mod attendance;
 pub mod audit;
 pub mod config;
 pub mod connection;

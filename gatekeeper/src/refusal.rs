@@ -90,6 +90,13 @@ impl Answer {
         Self::Job(JobReply { status: error, contact: None, extensions: reply::version_extensions() })
     }
 
+    /// The same with a sentence for people (gt3-failure-message).
+    pub fn refused_because(error: GramError, message: &str) -> Self {
+        let mut extensions = reply::version_extensions();
+        extensions.push(("gt3-failure-message".to_owned(), message.to_owned()));
+        Self::Job(JobReply { status: error, contact: None, extensions })
+    }
+
     /// The whole message; None for [`Self::Close`].
     pub fn encode(&self) -> Option<Vec<u8>> {
         Some(match self {
@@ -117,6 +124,12 @@ impl Refusal {
             Self::Header(_) => Answer::Http(400),
             Self::Unmapped(_) | Self::OtherAccount { .. } | Self::LimitedProxy(_) => Answer::Http(403),
             Self::NoSuchService(_) | Self::Target(TargetError::NoSuchName(_)) => Answer::Http(404),
+            // Not refused, as far as we know: then nothing is claimed, and the client hears that the exchange failed (10).
+            Self::JobManager(LaunchError::InDoubt(_)) => Answer::Close,
+            Self::JobManager(LaunchError::Register(_)) => Answer::refused_because(
+                GramError::NO_RESOURCES,
+                "the site cannot record your request at the moment (is its disk full?); try again later",
+            ),
             Self::ServiceUnusable(_) | Self::JobManager(_) => Answer::Http(500),
             Self::TooLong(_) => Answer::TooLong,
             // A stock job manager has 91 for any body it cannot use, for another protocol version too.
@@ -179,6 +192,8 @@ mod tests {
             (Refusal::Target(TargetError::NoSuchName("a/b".into())), 93),
             (Refusal::ServiceUnusable("why".into()), 47),
             (Refusal::Body(WireError::Version(3)), 91),
+            (Refusal::JobManager(LaunchError::InDoubt("why".into())), 10),
+            (Refusal::JobManager(LaunchError::Register(std::io::ErrorKind::StorageFull.into())), 3),
         ] {
             assert_eq!(client_code(&refusal), code, "{refusal}");
         }

@@ -1,6 +1,7 @@
 //! The listener: accepts, bounds, spawns one task per connection, stops gracefully.
 
 use crate::Config;
+use crate::attendance::Attendance;
 use crate::audit::{Audit, Record};
 use crate::connection::{self, Accepted, Site};
 use crate::launch::Launcher;
@@ -118,11 +119,14 @@ impl Gatekeeper {
             uid,
             patience: config.limits.start(),
         });
+        let launcher = Launcher::new(config.state, starter, config.limits.answer());
+        let managers = Attendance::open(config.register.clone(), launcher)
+            .map_err(|error| StartError::File { path: config.register, reason: error.to_string() })?;
         let site = Site {
             map,
             services,
             runs_as,
-            launcher: Launcher::new(config.state, starter, config.limits.answer()),
+            managers,
             audit,
             limits: config.limits,
             nologin: config.nologin,
@@ -142,6 +146,7 @@ impl Gatekeeper {
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let Self { listener, door, keys, site } = self;
         tracing::info!(address = ?listener.local_addr().ok(), account = site.runs_as, "gatekeeper listens");
+        site.managers.resume(|account| account == site.runs_as)?;
         let places = Places::new(site.limits.connections, site.limits.connections_per_address);
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
@@ -180,6 +185,7 @@ impl Gatekeeper {
             );
         }
         drop(listener);
+        site.managers.stop();
         tracing::info!(running = connections.len(), "stopping");
         let finishing = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(site.limits.stop(), finishing).await.is_err() {

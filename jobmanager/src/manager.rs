@@ -15,7 +15,7 @@ mod tests;
 mod wording;
 mod work;
 
-pub use message::{Asker, Inbox, Message};
+pub use message::{Asker, Found, Inbox, Message};
 
 use crate::{
     callback::Outgoing,
@@ -71,8 +71,12 @@ pub struct Manager<S> {
     outgoing: Outgoing,
     transfers: Arc<Semaphore>,
     gate: Arc<Gate>,
+    /// Jobs by the request that made them: one that is offered again makes no second.
+    requests: HashMap<String, JobKey>,
     /// Jobs that keep the manager running.
     unsettled: usize,
+    /// Batches of all jobs that wait for a save.
+    waiting: usize,
     /// Finished jobs, oldest first; some may be forgotten already.
     finished: VecDeque<JobKey>,
 }
@@ -83,7 +87,10 @@ pub enum End {
     /// Nothing to do for long enough.
     Idle,
     /// Told to.
-    Stopped,
+    Stopped {
+        /** jobs that need another manager */
+        unfinished: usize,
+    },
 }
 
 impl<S: Scheduler> Manager<S> {
@@ -97,7 +104,9 @@ impl<S: Scheduler> Manager<S> {
             outgoing,
             transfers: Arc::new(Semaphore::new(MAX_TRANSFERS)),
             gate,
+            requests: HashMap::with_capacity(stored.len()),
             unsettled: 0,
+            waiting: 0,
             finished: VecDeque::new(),
         };
         let mut with_scheduler = Vec::new();
@@ -155,7 +164,7 @@ impl<S: Scheduler> Manager<S> {
                         idle_since = Instant::now();
                         self.hear(message);
                     }
-                    None => return End::Stopped,
+                    None => return self.stopped(),
                 },
                 Some(event) = events.recv() => self.hear_scheduler(&event),
                 () = tokio::time::sleep_until(wake) => {
@@ -165,18 +174,21 @@ impl<S: Scheduler> Manager<S> {
                     }
                 }
                 () = &mut stop => {
+                    self.gate.close();
                     self.finish_saves(&mut messages).await;
-                    return End::Stopped;
+                    return self.stopped();
                 }
             }
         }
     }
 
     fn is_busy(&self) -> bool {
-        self.unsettled > 0
-            || !self.outgoing.is_idle()
-            || self.gate.is_occupied()
-            || self.jobs.values().any(|entry| !entry.batches.is_empty())
+        self.unsettled > 0 || !self.outgoing.is_idle() || self.gate.is_occupied() || self.waiting > 0
+    }
+
+    fn stopped(&self) -> End {
+        // A job may be over here and not yet in the store.
+        End::Stopped { unfinished: self.unsettled + self.waiting }
     }
 
     /// Waits for the saves under way, so that everything told so far is known to the next manager. What is not saved yet has
@@ -200,6 +212,9 @@ impl<S: Scheduler> Manager<S> {
                 let key = job.key;
                 self.insert(Entry::new(*job, true));
                 self.take(key, Event::Accepted, Some(reply));
+            }
+            Message::Find { request, reply } => {
+                let _ = reply.send(self.find(&request));
             }
             Message::Query { key, identity, query, reply } => {
                 let owned = self
@@ -231,6 +246,12 @@ impl<S: Scheduler> Manager<S> {
                 let _ = reply.send(self.jobs.len());
             }
         }
+    }
+
+    /// The job that this request has made; a job not in the store yet has not been told to anyone.
+    fn find(&self, request: &str) -> Option<Found> {
+        let entry = self.requests.get(request).and_then(|key| self.jobs.get(key))?;
+        (!entry.fresh).then(|| Found { code: entry.job.accepted_with(), contact: entry.job.contact.clone() })
     }
 
     fn hear_scheduler(&mut self, event: &SchedulerEvent) {
@@ -265,8 +286,12 @@ impl<S: Scheduler> Manager<S> {
     // --- events and their actions ---------------------------------------------------------------------------------------
 
     fn insert(&mut self, entry: Entry) {
+        let (key, request) = (entry.job.key, &entry.job.origin.request_id);
+        if !request.is_empty() {
+            self.requests.insert(request.clone(), key);
+        }
         self.unsettled += usize::from(!entry.job.is_settled());
-        self.jobs.insert(entry.job.key, entry);
+        self.jobs.insert(key, entry);
     }
 
     fn take(&mut self, key: JobKey, event: Event, asker: Option<Asker>) {
@@ -291,6 +316,7 @@ impl<S: Scheduler> Manager<S> {
         actions.retain(|action| *action != Action::Save);
         if needs_save || asker.is_some() || !actions.is_empty() {
             entry.batches.push_back(Batch { needs_save, actions, asker });
+            self.waiting += 1;
             self.pump(key);
         }
         if has_finished {
@@ -330,6 +356,11 @@ impl<S: Scheduler> Manager<S> {
     fn remove(&mut self, key: JobKey) -> Option<Job> {
         self.set_timer(key, None);
         let entry = self.jobs.remove(&key)?;
+        self.waiting = self.waiting.saturating_sub(entry.batches.len());
+        let request = &entry.job.origin.request_id;
+        if self.requests.get(request) == Some(&key) {
+            self.requests.remove(request);
+        }
         if !entry.job.is_settled() {
             self.unsettled = self.unsettled.saturating_sub(1);
         }

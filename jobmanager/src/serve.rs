@@ -6,7 +6,7 @@ use crate::{
     gate::Gate,
     identity::Identities,
     launch::JobKey,
-    manager::{INBOX, Manager, Shared},
+    manager::{End, INBOX, Manager, Shared},
     scheduler::fork::Fork,
     site::Site,
     store::Store,
@@ -22,7 +22,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long to wait for an ending manager of the same account to let go of the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -71,7 +71,8 @@ async fn serve(
     let socket = control::socket_path(&config.state, &site.account.name);
     let incoming = control::listen(&socket, &config.control_uids)?;
     let (end_serving, serving_ends) = oneshot::channel::<()>();
-    let service = JobManagerServer::new(Control { shared: Arc::clone(&shared), gate })
+    let (say_goodbye, goodbye) = watch::channel(None);
+    let service = JobManagerServer::new(Control { shared: Arc::clone(&shared), gate, goodbye })
         .max_decoding_message_size(MAX_MESSAGE);
     let server =
         tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming_shutdown(
@@ -91,6 +92,10 @@ async fn serve(
     if let Err(error) = std::fs::remove_file(&socket) {
         tracing::warn!(%error, "control socket not removed");
     }
+    let _ = say_goodbye.send(Some(match end {
+        End::Idle => 0,
+        End::Stopped { unfinished } => u32::try_from(unfinished).unwrap_or(u32::MAX),
+    }));
     let _ = end_serving.send(());
     // Whoever comes now is refused by the gate or by the closing connection, which both mean: start another manager.
     let _ = tokio::time::timeout(LAST_REQUESTS, server).await;

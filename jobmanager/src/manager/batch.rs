@@ -69,12 +69,20 @@ impl<S: Scheduler> Manager<S> {
                     return;
                 }
                 Some(_) => {
-                    if let Some(batch) = entry.batches.pop_front() {
-                        self.carry_out(key, batch);
-                    }
+                    self.carry_out_next(key);
                 }
             }
         }
+    }
+
+    /// Carries out the job's oldest batch; false when there is none.
+    fn carry_out_next(&mut self, key: JobKey) -> bool {
+        let Some(batch) = self.jobs.get_mut(&key).and_then(|entry| entry.batches.pop_front()) else {
+            return false;
+        };
+        self.waiting = self.waiting.saturating_sub(1);
+        self.carry_out(key, batch);
+        true
     }
 
     pub(super) fn saved(&mut self, key: JobKey, result: Result<(), StoreError>) {
@@ -82,10 +90,8 @@ impl<S: Scheduler> Manager<S> {
         if let Err(error) = result {
             if entry.fresh {
                 tracing::error!(job = %key, %error, "job refused, it cannot be stored");
-                let job = self.remove(key);
-                if let Some(job) = job {
-                    self.clean_up(&job);
-                }
+                // Should some of it have reached the disk after all, it must not come back as a job.
+                self.forget(key);
                 return;
             }
             // Nothing that depends on it has been told; the machine may go on when the disk has room again.
@@ -99,15 +105,14 @@ impl<S: Scheduler> Manager<S> {
         }
         entry.fresh = false;
         for _ in 0..entry.saving.take().unwrap_or_default() {
-            let Some(batch) = self.jobs.get_mut(&key).and_then(|entry| entry.batches.pop_front()) else {
+            if !self.carry_out_next(key) {
                 return;
-            };
-            self.carry_out(key, batch);
+            }
         }
         self.pump(key);
     }
 
-    pub(super) fn carry_out(&mut self, key: JobKey, batch: Batch) {
+    fn carry_out(&mut self, key: JobKey, batch: Batch) {
         let mut asker = batch.asker;
         for action in batch.actions {
             match action {

@@ -15,6 +15,15 @@ pub type Inbox = mpsc::Sender<Message>;
 /// Where the answer to a query goes; dropped for a job that is not known.
 pub type Asker = oneshot::Sender<Answer>;
 
+/// A job that exists and is in the store, as its submitter is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// 0, or 110 when a commit must follow.
+    pub code: GramError,
+    /// The job contact.
+    pub contact: String,
+}
+
 /// What the manager is told.
 pub enum Message {
     /// A new job; answered when it is in the store, dropped when it cannot be stored.
@@ -23,6 +32,13 @@ pub enum Message {
         job: Box<Job>,
         /** the front door */
         reply: Asker,
+    },
+    /// Which job this request has made, if it has been here before.
+    Find {
+        /** the request's id */
+        request: String,
+        /** the job */
+        reply: oneshot::Sender<Option<Found>>,
     },
     /// A query of an identity about a job.
     Query {

@@ -231,19 +231,45 @@ async fn refusals_leave_nothing_behind() {
         delegated_credential: Vec::new(),
         ..request(&alice, "&(executable=/bin/true)", None)
     };
-    assert_eq!(crate::intake::submit(&running.shared, nothing_delegated).await.error, 10);
+    assert_eq!(crate::intake::submit(&running.shared, nothing_delegated).await.unwrap().error, 10);
     let of_somebody_else = v1::SubmitRequest {
         identity: "/O=Grid/CN=Mallory".into(),
         ..request(&alice, "&(executable=/bin/true)", None)
     };
-    assert_eq!(crate::intake::submit(&running.shared, of_somebody_else).await.error, 7);
+    assert_eq!(crate::intake::submit(&running.shared, of_somebody_else).await.unwrap().error, 7);
     let other_scheduler =
         v1::SubmitRequest { scheduler: "pbs".into(), ..request(&alice, "&(executable=/bin/true)", None) };
-    assert_eq!(crate::intake::submit(&running.shared, other_scheduler).await.error, 45);
+    assert_eq!(crate::intake::submit(&running.shared, other_scheduler).await.unwrap().error, 45);
 
     let jobs = running.shared.site.directory.join("jobs");
     assert_eq!(std::fs::read_dir(jobs).unwrap().count(), 0);
     assert!(running.shared.store.load_all().await.unwrap().is_empty());
+    running.stop().await;
+}
+
+/// What a front door does that has lost its answer: the manager was killed between storing and answering.
+#[tokio::test]
+async fn a_request_offered_again_makes_no_second_job() {
+    let world = World::new();
+    let alice = world.person("Alice");
+    let running = world.manager(NEVER_IDLE).await;
+    let plain = request(&alice, "&(executable=/bin/true)", None);
+    let two_phase = request(&alice, "&(executable=/bin/true)(two_phase=600)", None);
+    let first = crate::intake::submit(&running.shared, plain.clone()).await.unwrap();
+    let waiting = crate::intake::submit(&running.shared, two_phase.clone()).await.unwrap();
+    assert_eq!(crate::intake::submit(&running.shared, plain.clone()).await.unwrap(), first);
+    running.scheduler.called("submit").await;
+    running.stop().await;
+
+    let running = world.manager(NEVER_IDLE).await;
+    assert_eq!(crate::intake::submit(&running.shared, plain).await.unwrap(), first);
+    assert_eq!(crate::intake::submit(&running.shared, two_phase).await.unwrap(), waiting);
+    assert_eq!(waiting.error, 110);
+    let another = running.submit(&alice, "&(executable=/bin/true)", None).await;
+    assert_ne!(another.job_contact, first.job_contact);
+    let (reply, answer) = oneshot::channel();
+    running.shared.inbox.send(Message::Count(reply)).await.unwrap();
+    assert_eq!(answer.await.unwrap(), 3);
     running.stop().await;
 }
 
@@ -264,7 +290,7 @@ async fn ends_when_idle_but_not_before() {
     let alice = world.person("Alice");
     let running: Running = world.manager(Duration::from_millis(50)).await;
     // As the control service does; nothing was awaited since the start.
-    let inside = running.gate.enter().unwrap();
+    let inside = running.gate.enter("").unwrap();
     let contact = contact(&running.submit(&alice, "&(executable=/bin/true)", None).await);
     drop(inside);
     running.scheduler.called("submit").await;
@@ -273,8 +299,12 @@ async fn ends_when_idle_but_not_before() {
     running.scheduler.report(SchedulerEvent::Ended(key(&contact), Outcome::Exited { code: 0 }));
     let end = tokio::time::timeout(Duration::from_secs(20), running.task).await.unwrap().unwrap();
     assert_eq!(end, End::Idle);
-    assert!(running.gate.enter().is_none(), "nobody comes in any more");
-    let control = crate::control::Control { shared: running.shared, gate: running.gate };
+    assert!(running.gate.enter("").is_err(), "nobody comes in any more");
+    let control = crate::control::Control {
+        shared: running.shared,
+        gate: running.gate,
+        goodbye: tokio::sync::watch::channel(None).1,
+    };
     let late = tonic::Request::new(request(&alice, "&(executable=/bin/true)", None));
     let refused = v1::job_manager_server::JobManager::submit(&control, late).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unavailable);

@@ -57,6 +57,7 @@ impl House {
             gridmap: path("grid-mapfile"),
             gridmapdir: None,
             audit: path("audit.jsonl"),
+            register: path("register"),
             state: path("state"),
             grid_services: Some(path("services")),
             nologin: vec![path("nologin")],
