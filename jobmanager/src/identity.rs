@@ -6,7 +6,7 @@ use crate::{
     launch::JobKey,
     listener,
     manager::Inbox,
-    site::{Site, replace_private},
+    site::{Durability, Site, replace_private},
     store::Store,
 };
 use gram::{GramError, endpoint};
@@ -14,10 +14,10 @@ use gsi::{Acceptor, Connector, Credential, GsiError, KeyPool, Subject, TrustDire
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     net::Ipv6Addr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock, RwLock},
     time::Duration,
 };
@@ -109,14 +109,17 @@ pub enum IdentityError {
     /// It does not make a TLS end.
     #[error("the delegated credential cannot be used: {0}")]
     Credential(#[from] GsiError),
-    /// Its file or listener.
-    #[error("{what}: {source}")]
-    Io {
-        /// what was tried
-        what: String,
-        /// what the system said
+    /// Its file.
+    #[error("cannot write the credential file {}: {source}", path.display())]
+    File {
+        /** which */
+        path: PathBuf,
+        /** why */
         source: io::Error,
     },
+    /// Its listener.
+    #[error("cannot listen for job contacts: {0}")]
+    Listener(#[source] io::Error),
     /// The store.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
@@ -126,7 +129,8 @@ impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
         let code = match &error {
             IdentityError::Credential(_) => GramError::OPENING_USER_PROXY,
-            IdentityError::Io { .. } => GramError::JM_FAILED_ALLOW_ATTACH,
+            IdentityError::File { .. } => GramError::OPENING_CACHE_USER_PROXY,
+            IdentityError::Listener(_) => GramError::JM_FAILED_ALLOW_ATTACH,
             IdentityError::Store(_) => GramError::WRITING_STATE_FILE,
         };
         Failure::new(code, error.to_string())
@@ -154,19 +158,31 @@ impl Identities {
         let mut known = self.known.lock().await;
         if let Some(identity) = known.get(credential.identity()) {
             if credential.expires() > identity.current().credential.expires() {
-                replace_private(&identity.file, credential.to_pem().as_bytes()).map_err(|source| {
-                    IdentityError::Io { what: format!("cannot write {}", identity.file.display()), source }
-                })?;
+                write(&identity.file, &credential)?;
                 identity.replace(Arc::new(self.prepare(credential)?));
             }
             return Ok(Arc::clone(identity));
         }
-        let file = format!("{}.pem", crate::random_key());
-        let identity = self.start(credential, file.clone(), None).await?;
+        let name = format!("{}.pem", crate::random_key());
+        let file = self.file(&name);
+        write(&file, &credential)?;
+        let identity = match self.introduce(credential, name).await {
+            Ok(identity) => identity,
+            Err(error) => {
+                let _ = std::fs::remove_file(&file);
+                return Err(error);
+            }
+        };
+        known.insert(identity.subject.clone(), Arc::clone(&identity));
+        Ok(identity)
+    }
+
+    /// Listens for a new identity and stores it; its credential is in the file of this name.
+    async fn introduce(&self, credential: Credential, file: String) -> Result<Arc<Identity>, IdentityError> {
+        let identity = self.start(credential, self.file(&file), None)?;
         let record = Record { port: identity.port, file };
         let body = serde_json::to_vec(&record).unwrap_or_default();
         self.store.save_identity(identity.subject.as_str().to_owned(), body).await?;
-        known.insert(identity.subject.clone(), Arc::clone(&identity));
         Ok(identity)
     }
 
@@ -175,19 +191,24 @@ impl Identities {
         self.known.lock().await.get(&Subject::new(subject)).cloned()
     }
 
-    /// After a restart: listens again for those that `has_jobs`, on the old ports where they are free; forgets the rest.
+    /// After a restart: listens again for those that `has_jobs`, on the old ports where they are free; forgets the rest, and
+    /// removes credentials that belong to nobody, as a killed manager may leave them.
     pub async fn resume(&self, has_jobs: impl Fn(&str) -> bool) -> Result<(), IdentityError> {
         let mut known = self.known.lock().await;
+        let mut files = HashSet::new();
         for (name, body) in self.store.load_identities().await? {
             let Ok(record) = serde_json::from_slice::<Record>(&body) else {
                 tracing::warn!(identity = name, "identity record not understood, left out");
                 continue;
             };
             if !has_jobs(&name) {
-                let _ = std::fs::remove_file(self.file(&record.file));
-                self.store.remove_identity(name).await?;
+                // What is still there then is tried again at the next start.
+                if let Err(error) = self.store.remove_identity(name.clone()).await {
+                    tracing::warn!(identity = name, %error, "identity without jobs not removed");
+                }
                 continue;
             }
+            files.insert(record.file.clone());
             let credential = match Credential::read(&self.file(&record.file)) {
                 Ok(credential) => credential,
                 Err(error) => {
@@ -195,14 +216,25 @@ impl Identities {
                     continue;
                 }
             };
-            match self.start(credential, record.file, Some(record.port)).await {
+            match self.start(credential, self.file(&record.file), Some(record.port)) {
                 Ok(identity) => {
                     known.insert(identity.subject.clone(), identity);
                 }
                 Err(error) => tracing::warn!(identity = name, %error, "its job contacts are closed"),
             }
         }
+        self.remove_others(&files);
         Ok(())
+    }
+
+    fn remove_others(&self, files: &HashSet<String>) {
+        let directory = self.site.directory.join("identities");
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            if !files.contains(entry.file_name().to_string_lossy().as_ref()) {
+                let removed = std::fs::remove_file(entry.path());
+                tracing::info!(file = %entry.path().display(), ?removed, "credential of nobody with jobs");
+            }
+        }
     }
 
     /// Ends all listeners.
@@ -224,24 +256,19 @@ impl Identities {
         })
     }
 
-    async fn start(
+    /// Listens, with the credential that is in `file`.
+    fn start(
         &self,
         credential: Credential,
-        file: String,
+        file: PathBuf,
         port: Option<u16>,
     ) -> Result<Arc<Identity>, IdentityError> {
-        let io = |what: &str| {
-            let what = what.to_owned();
-            move |source| IdentityError::Io { what, source }
-        };
-        let file = self.file(&file);
-        replace_private(&file, credential.to_pem().as_bytes()).map_err(io("cannot store the credential"))?;
         let old = port.map(|port| endpoint::listen((Ipv6Addr::UNSPECIFIED, port).into()));
         let listener = match old {
             Some(Ok(listener)) => listener,
-            _ => endpoint::listen_in(endpoint::port_range()).map_err(io("cannot listen for job contacts"))?,
+            _ => endpoint::listen_in(endpoint::port_range()).map_err(IdentityError::Listener)?,
         };
-        let port = listener.local_addr().map_err(io("cannot listen for job contacts"))?.port();
+        let port = listener.local_addr().map_err(IdentityError::Listener)?.port();
         let subject = credential.identity().clone();
         let current = RwLock::new(Arc::new(self.prepare(credential)?));
         // The listener holds the identity weakly: it ends when the identity is dropped.
@@ -256,6 +283,11 @@ impl Identities {
         });
         Ok(identity)
     }
+}
+
+fn write(file: &Path, credential: &Credential) -> Result<(), IdentityError> {
+    replace_private(file, credential.to_pem().as_bytes(), Durability::Power)
+        .map_err(|source| IdentityError::File { path: file.to_owned(), source })
 }
 
 /// Refuses a credential that ends within [`MINIMUM_LIFETIME`] (131).
