@@ -18,16 +18,29 @@ use std::{
     io,
     net::Ipv6Addr,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock, RwLock},
+    sync::{
+        Arc, OnceLock, RwLock,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
-use tokio::{sync::Mutex, task::AbortHandle};
+use tokio::{
+    net::TcpListener,
+    sync::Mutex,
+    task::{AbortHandle, JoinSet},
+    time::Instant,
+};
 
 /// A credential with less left than this is refused and not used (gram.md §13).
 pub const MINIMUM_LIFETIME: SignedDuration = SignedDuration::from_secs(600);
 /// Keys made ahead for renewals, and how long one is reused.
 const KEYS_AHEAD: usize = 1;
 const KEY_REUSE: Duration = Duration::from_secs(3600);
+
+/// How often a port that was ours before a restart is tried again …
+const PORT_AGAIN: Duration = Duration::from_millis(200);
+/// … and for how long before new jobs get another: longer than closed connections hold a port.
+const PORT_PATIENCE: Duration = Duration::from_secs(70);
 
 /// What the store keeps of an identity.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,8 +56,7 @@ struct Record {
 pub struct Identity {
     /// One-line name.
     pub subject: Subject,
-    /// Port of its job contacts.
-    pub port: u16,
+    port: AtomicU16,
     file: PathBuf,
     current: RwLock<Arc<Current>>,
     listening: AbortHandle,
@@ -81,6 +93,11 @@ impl std::fmt::Debug for Current {
 }
 
 impl Identity {
+    /// Port of its job contacts.
+    pub fn port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
+    }
+
     /// The credential in use and what is made from it.
     pub fn current(&self) -> Arc<Current> {
         match self.current.read() {
@@ -180,7 +197,7 @@ impl Identities {
     /// Listens for a new identity and stores it; its credential is in the file of this name.
     async fn introduce(&self, credential: Credential, file: String) -> Result<Arc<Identity>, IdentityError> {
         let identity = self.start(credential, self.file(&file), None)?;
-        let record = Record { port: identity.port, file };
+        let record = Record { port: identity.port(), file };
         let body = serde_json::to_vec(&record).unwrap_or_default();
         self.store.save_identity(identity.subject.as_str().to_owned(), body).await?;
         Ok(identity)
@@ -263,12 +280,14 @@ impl Identities {
         file: PathBuf,
         port: Option<u16>,
     ) -> Result<Arc<Identity>, IdentityError> {
-        let old = port.map(|port| endpoint::listen((Ipv6Addr::UNSPECIFIED, port).into()));
-        let listener = match old {
-            Some(Ok(listener)) => listener,
-            _ => endpoint::listen_in(endpoint::port_range()).map_err(IdentityError::Listener)?,
+        let (port, listener) = match port {
+            Some(port) => (port, listen_on(port).ok()),
+            None => {
+                let listener =
+                    endpoint::listen_in(endpoint::port_range()).map_err(IdentityError::Listener)?;
+                (listener.local_addr().map_err(IdentityError::Listener)?.port(), Some(listener))
+            }
         };
-        let port = listener.local_addr().map_err(IdentityError::Listener)?.port();
         let subject = credential.identity().clone();
         let current = RwLock::new(Arc::new(self.prepare(credential)?));
         // The listener holds the identity weakly: it ends when the identity is dropped.
@@ -278,10 +297,47 @@ impl Identities {
                 inbox: self.inbox.clone(),
                 keys: self.keys.clone(),
             };
-            let listening = tokio::spawn(serving.run(listener)).abort_handle();
+            let listening = match listener {
+                Some(listener) => tokio::spawn(serving.run(listener)),
+                None => tokio::spawn(listen_again(serving, port)),
+            };
+            let (port, listening) = (AtomicU16::new(port), listening.abort_handle());
             Identity { subject, port, file, current, listening }
         });
         Ok(identity)
+    }
+}
+
+fn listen_on(port: u16) -> io::Result<TcpListener> {
+    endpoint::listen((Ipv6Addr::UNSPECIFIED, port).into())
+}
+
+/// Waits for a port that was ours before a restart: clients hold contacts that name it. What has taken it is mostly a
+/// connection to somewhere, which goes; so new jobs get another port only after a good while, and the old one is still tried.
+async fn listen_again(serving: listener::Serving, port: u16) {
+    tracing::warn!(port, "the port of job contacts is taken, trying again");
+    let begun = Instant::now();
+    let mut elsewhere = JoinSet::new();
+    loop {
+        tokio::time::sleep(PORT_AGAIN).await;
+        if let Ok(listener) = listen_on(port) {
+            tracing::info!(port, "job contacts answer again");
+            serving.clone().run(listener).await;
+            return;
+        }
+        if elsewhere.is_empty() && begun.elapsed() >= PORT_PATIENCE {
+            let Some(identity) = serving.identity.upgrade() else { return };
+            match endpoint::listen_in(endpoint::port_range())
+                .and_then(|listener| Ok((listener.local_addr()?, listener)))
+            {
+                Ok((address, listener)) => {
+                    tracing::error!(port, new = address.port(), "new jobs get contacts with another port");
+                    identity.port.store(address.port(), Ordering::Relaxed);
+                    elsewhere.spawn(serving.clone().run(listener));
+                }
+                Err(error) => tracing::error!(%error, "no port for job contacts"),
+            }
+        }
     }
 }
 

@@ -87,7 +87,7 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
     let identity = shared.identities.offer(credential).await?;
     let key = crate::random_key();
     let site = &shared.site;
-    let contact = identity::contact(&site.host, identity.port, key);
+    let contact = identity::contact(&site.host, identity.port(), key);
     let files = site.job_files(key);
     let around = Surroundings {
         home: site.account.home.clone(),

@@ -120,7 +120,7 @@ impl<S: Scheduler> Manager<S> {
             };
             let key = job.key;
             if let Some(identity) = manager.shared.identities.get(&job.origin.identity).await {
-                job.contact = identity::contact(&manager.shared.site.host, identity.port, key);
+                job.contact = identity::contact(&manager.shared.site.host, identity.port(), key);
             }
             // Nobody can tell whether the scheduler had it when the machine went down, and it must not run twice.
             let lost = job.phase == Phase::Submitting && !this_boot;

@@ -172,6 +172,38 @@ async fn a_restart_takes_everything_up_again() {
 }
 
 #[tokio::test]
+async fn a_contact_answers_again_although_its_port_was_taken() {
+    let world = World::new();
+    let alice = world.person("Alice");
+    let running = world.manager(NEVER_IDLE).await;
+    let contact = contact(&running.submit(&alice, "&(executable=/bin/true)", None).await);
+    running.stop().await;
+    // Connections have local ports, too.
+    let squatter = loop {
+        let bound = tokio::net::TcpListener::bind(("::", contact.port)).await;
+        match bound {
+            Ok(bound) => break bound,
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    let running = world.manager(NEVER_IDLE).await;
+    let next = running.submit(&alice, "&(executable=/bin/true)", None).await.job_contact;
+    assert_eq!(next.parse::<JobContact>().unwrap().port, contact.port);
+    drop(squatter);
+    let alices = client(&world, &alice);
+    let answer = async {
+        loop {
+            if let Ok(status) = alices.status(&contact).await {
+                break status;
+            }
+        }
+    };
+    let status = tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap();
+    assert_eq!(status.state, Some(JobState::Unsubmitted));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn an_update_that_did_not_arrive_is_sent_after_a_restart() {
     let world = World::new();
     let alice = world.person("Alice");
