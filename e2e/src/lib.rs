@@ -23,6 +23,7 @@
 //! | [`by_hand`] | the protocol through `openssl s_client`, for what no client says |
 //! | [`pki`] | a certificate authority made with openssl |
 //! | [`stock_site`], [`our_site`] | a running site of either make |
+//! | [`mortal_site`] | a site of ours whose processes are killed |
 //! | [`command`] | running a program with a deadline |
 //! | [`processes`] | stopping everything a site has started |
 #![allow(
@@ -33,6 +34,7 @@
 
 pub mod by_hand;
 pub mod command;
+pub mod mortal_site;
 pub mod our_site;
 pub mod pki;
 pub mod processes;
