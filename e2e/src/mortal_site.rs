@@ -131,7 +131,7 @@ impl MortalSite {
             .filter_map(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)))
             .filter(|(pid, _)| {
                 let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
-                line.split(|byte| *byte == 0).skip(1).take(wanted.len()).eq(wanted)
+                line.split(|byte| *byte == 0).skip(1).take(wanted.len()).eq(wanted) && !is_unborn(*pid)
             })
             .map(|(_, process)| process)
             .collect()
@@ -160,6 +160,15 @@ impl Drop for MortalSite {
     fn drop(&mut self) {
         processes::kill_all_naming(&self.dir);
     }
+}
+
+/// A job between fork and exec has the reaper's command line. It may have become the job when the signal comes, and
+/// killing a job is not what this is about.
+fn is_unborn(pid: Pid) -> bool {
+    let stat = |pid: &str| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let own = stat(&pid.as_raw_nonzero().to_string());
+    let parent = own.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)).unwrap_or_default();
+    stat(parent).contains("(gridiron reaper)")
 }
 
 fn free_port() -> u16 {

@@ -20,7 +20,7 @@ const PACE: Duration = Duration::from_millis(500);
 /// A job runs for at least this, and up to …
 const SHORTEST: Duration = Duration::from_secs(5);
 /// … so much longer.
-const SPREAD: Duration = Duration::from_secs(30);
+const SPREAD: Duration = Duration::from_secs(40);
 /// How long after the last death the last answer may take.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Contacts asked after with one command.
