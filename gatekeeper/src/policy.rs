@@ -77,7 +77,11 @@ pub enum RunsAs {
 }
 
 impl RunsAs {
-    fn covers(&self, account: &str) -> Result<(), Refusal> {
+    /// Whether jobs of this account can be run here.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherAccount`].
+    pub fn covers(&self, account: &str) -> Result<(), Refusal> {
         match self {
             Self::Personal(own) if own != account => {
                 Err(Refusal::OtherAccount { account: account.to_owned(), runs_as: own.clone() })

@@ -177,6 +177,12 @@ impl Refusal {
             {
                 Answer::Http(403)
             }
+            // Not refused, as far as we know: then nothing is claimed, and the client hears that the exchange failed (10).
+            Self::JobManager(LaunchError::InDoubt(_)) => Answer::Close,
+            Self::JobManager(LaunchError::Register(_)) => Answer::refused_because(
+                GramError::NO_RESOURCES,
+                &"the site cannot record your request at the moment (is its disk full?); try again later",
+            ),
             Self::ServiceUnusable(_) | Self::JobManager(_) => Answer::Http(500),
             Self::TooLong(_) => Answer::TooLong,
             // A stock job manager has 91 for any body it cannot use, for another protocol version too.
@@ -352,6 +358,8 @@ mod tests {
             (no_manager(launcher::protocol::Refusal::Unlisted), 7),
             (no_manager(launcher::protocol::Refusal::Unknown), 47),
             (no_manager(launcher::protocol::Refusal::Stranger), 47),
+            (Refusal::JobManager(LaunchError::InDoubt("why".into())), 10),
+            (Refusal::JobManager(LaunchError::Register(std::io::ErrorKind::StorageFull.into())), 3),
         ] {
             assert_eq!(client_code(&refusal), code, "{refusal}");
         }
