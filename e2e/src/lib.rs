@@ -21,6 +21,7 @@
 //! | [`user`] | a user's folder, proxy and commands |
 //! | [`stock`] | which stock programs are installed; skipping what needs them |
 //! | [`by_hand`] | the protocol through `openssl s_client`, for what no client says |
+//! | [`accounts`] | throw-away local accounts, for root |
 //! | [`pki`] | a certificate authority made with openssl |
 //! | [`stock_site`], [`our_site`] | a running site of either make |
 //! | [`mortal_site`] | a site of ours whose processes are killed |
@@ -32,6 +33,7 @@
     reason = "this crate is a test harness: it fails by panicking, as tests do"
 )]
 
+pub mod accounts;
 pub mod by_hand;
 pub mod command;
 pub mod mortal_site;

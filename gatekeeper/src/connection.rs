@@ -6,7 +6,7 @@
 use crate::attendance::Attendance;
 use crate::audit::{Audit, Outcome, Record};
 use crate::config::Limits;
-use crate::policy::{self, Asker, Map, Permit, Rules};
+use crate::policy::{self, Asker, Map, Permit, Rules, RunsAs};
 use crate::refusal::{Answer, Refusal};
 use crate::reload::Reloaded;
 use crate::service::ServiceTable;
@@ -26,8 +26,8 @@ pub struct Site {
     pub map: Box<Map>,
     /// The services.
     pub services: Reloaded<ServiceTable>,
-    /// The account everything runs as.
-    pub runs_as: String,
+    /// Whose jobs can be run.
+    pub runs_as: RunsAs,
     /// The job managers.
     pub managers: Attendance,
     /// Where decisions are recorded.

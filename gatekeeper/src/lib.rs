@@ -13,10 +13,11 @@
 //! | [`start`] | how a job manager's process is started |
 //! | [`attendance`] | waiting for managers, replacing those that crash, and knowing after a crash which are needed |
 //! | [`audit`] | one JSON line per decision |
+//! | [`metrics`] | what is counted and measured, for Prometheus |
 //! | [`reload`] | values made from files, made again when these change |
 //!
 //! Started by an ordinary user this is a personal gatekeeper: everything runs as that user, and only requests mapped to
-//! that account are let in.
+//! that account are let in. A site's gatekeeper has an account of its own, and the root launcher starts the job managers.
 
 pub mod attendance;
 pub mod audit;
@@ -25,6 +26,7 @@ pub mod connection;
 #[cfg(test)]
 mod fake;
 pub mod launch;
+pub mod metrics;
 pub mod places;
 pub mod policy;
 pub mod refusal;

@@ -28,8 +28,33 @@ pub struct Rules<'a> {
     pub map: &'a Map,
     /// The services.
     pub services: &'a ServiceTable,
-    /// The account everything here runs as.
-    pub runs_as: &'a str,
+    /// Whose jobs can be run here.
+    pub runs_as: &'a RunsAs,
+}
+
+/// Whose jobs a gatekeeper can have run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunsAs {
+    /// A personal gatekeeper: those of the account that everything runs as.
+    Personal(String),
+    /// A site's gatekeeper: those of any account for which the launcher starts a job manager.
+    Site,
+}
+
+impl RunsAs {
+    /// Whether jobs can be this account's.
+    pub fn may_be(&self, account: &str) -> bool {
+        self.covers(account).is_ok()
+    }
+
+    fn covers(&self, account: &str) -> Result<(), Refusal> {
+        match self {
+            Self::Personal(own) if own != account => {
+                Err(Refusal::OtherAccount { account: account.to_owned(), runs_as: own.clone() })
+            }
+            Self::Personal(_) | Self::Site => Ok(()),
+        }
+    }
 }
 
 /// Leave to use a service as an account. Only [`decide`] gives it.
@@ -61,9 +86,7 @@ impl Permit {
 /// Decides.
 pub fn decide(asker: &Asker, target: &Target, rules: &Rules<'_>) -> Result<Permit, Refusal> {
     let Mapping { account, line } = (rules.map)(&asker.identity, target.account.as_deref())?;
-    if account != rules.runs_as {
-        return Err(Refusal::OtherAccount { account, runs_as: rules.runs_as.to_owned() });
-    }
+    rules.runs_as.covers(&account)?;
     let service = match rules.services.find(&target.service) {
         None => return Err(Refusal::NoSuchService(target.service.clone())),
         Some(Err(reason)) => return Err(Refusal::ServiceUnusable(reason.clone())),
@@ -107,9 +130,13 @@ mod tests {
     }
 
     fn ask(identity: &str, limited: bool, uri: &str) -> Result<Permit, Refusal> {
+        judge(identity, limited, uri, &RunsAs::Personal("alice".into()))
+    }
+
+    fn judge(identity: &str, limited: bool, uri: &str, runs_as: &RunsAs) -> Result<Permit, Refusal> {
         let identity = Subject::new(identity);
         let asker = Asker { subject: identity.clone(), identity, limited };
-        let rules = Rules { map: &map, services: &table(), runs_as: "alice" };
+        let rules = Rules { map: &map, services: &table(), runs_as };
         decide(&asker, &Target::parse(uri).unwrap(), &rules)
     }
 
@@ -122,6 +149,15 @@ mod tests {
         );
         assert!(ask("/CN=alice", false, "ping/jobmanager@alice").is_ok());
         assert!(ask("/CN=alice", true, "/limited").is_ok());
+    }
+
+    #[test]
+    fn a_site_runs_jobs_of_every_account_it_maps_to() {
+        for (identity, account) in [("/CN=alice", "alice"), ("/CN=bob", "bob")] {
+            assert_eq!(judge(identity, false, "/jobmanager", &RunsAs::Site).unwrap().account(), account);
+        }
+        assert!(judge("/CN=eve", false, "/jobmanager", &RunsAs::Site).is_err());
+        assert!(judge("/CN=alice", false, "/jobmanager@bob", &RunsAs::Site).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The client learns a number; the audit file gets the true reason.
 
 use crate::launch::LaunchError;
+use crate::start::NotStarted;
 use gram::wire::{JobReply, TargetError, VersionReply, WireError, reply};
 use gram::{GramError, exchange::ExchangeError};
 use gsi::GsiError;
@@ -130,6 +131,12 @@ impl Refusal {
                 GramError::NO_RESOURCES,
                 "the site cannot record your request at the moment (is its disk full?); try again later",
             ),
+            // Accounts that may not be used are no different from none; one that does not exist is the site's mistake.
+            Self::JobManager(LaunchError::Start(NotStarted::Refused { refusal, .. }))
+                if refuses(*refusal) =>
+            {
+                Answer::Http(403)
+            }
             Self::ServiceUnusable(_) | Self::JobManager(_) => Answer::Http(500),
             Self::TooLong(_) => Answer::TooLong,
             // A stock job manager has 91 for any body it cannot use, for another protocol version too.
@@ -145,6 +152,15 @@ impl Refusal {
             }
             _ => None,
         }
+    }
+}
+
+/// Whether the launcher refuses the account, rather than to work.
+fn refuses(refusal: launcher::protocol::Refusal) -> bool {
+    use launcher::protocol::Refusal as Launcher;
+    match refusal {
+        Launcher::Root | Launcher::Uid | Launcher::Unlisted | Launcher::Gatekeeper | Launcher::Name => true,
+        Launcher::Malformed | Launcher::Stranger | Launcher::Unknown | Launcher::Failed => false,
     }
 }
 
@@ -174,6 +190,10 @@ mod tests {
         }
     }
 
+    fn no_manager(refusal: launcher::protocol::Refusal) -> Refusal {
+        LaunchError::from(NotStarted::Refused { account: "a".into(), refusal }).into()
+    }
+
     #[test]
     fn numbers_at_the_client() {
         let subject = gsi::Subject::new("/CN=x");
@@ -194,6 +214,10 @@ mod tests {
             (Refusal::Body(WireError::Version(3)), 91),
             (Refusal::JobManager(LaunchError::InDoubt("why".into())), 10),
             (Refusal::JobManager(LaunchError::Register(std::io::ErrorKind::StorageFull.into())), 3),
+            (no_manager(launcher::protocol::Refusal::Root), 7),
+            (no_manager(launcher::protocol::Refusal::Unlisted), 7),
+            (no_manager(launcher::protocol::Refusal::Unknown), 47),
+            (no_manager(launcher::protocol::Refusal::Stranger), 47),
         ] {
             assert_eq!(client_code(&refusal), code, "{refusal}");
         }

@@ -6,10 +6,10 @@ use crate::audit::{Audit, Record};
 use crate::connection::{self, Accepted, Site};
 use crate::launch::Launcher;
 use crate::places::Places;
-use crate::policy::Map;
+use crate::policy::{Map, RunsAs};
 use crate::reload::{Made, Reloaded};
 use crate::service::ServiceTable;
-use crate::start::{Direct, Starter};
+use crate::start::{ByLauncher, Direct, Starter};
 use gram::endpoint;
 use gsi::{Acceptor, Credential, Gridmap, KeyPool, TrustDirectory};
 use std::io;
@@ -59,6 +59,9 @@ pub enum StartError {
     /// Certificates or services cannot be used.
     #[error("{0}")]
     Setup(String),
+    /// The network is no place for root.
+    #[error("the gatekeeper does not run as root")]
+    Root,
     /// Who we are cannot be found out.
     #[error("uid {0} has no name in /etc/passwd, and LOGNAME is not set")]
     Nameless(u32),
@@ -92,14 +95,23 @@ impl std::fmt::Debug for Gatekeeper {
 
 impl Gatekeeper {
     /// Reads certificates and gridmap, binds. The error is a [`StartError`].
-    #[expect(clippy::unused_async, reason = "binding may come to need it, and callers are async")]
     pub async fn bind(config: Config) -> io::Result<Self> {
-        Ok(Self::start(config)?)
+        Self::bind_to(config, None).await
     }
 
-    fn start(config: Config) -> Result<Self, StartError> {
+    /// As [`Self::bind`]; with a listening socket, such as one from systemd, that one is used and `listen` is not
+    /// looked at.
+    #[expect(clippy::unused_async, reason = "binding may come to need it, and needs a runtime around it")]
+    pub async fn bind_to(config: Config, socket: Option<std::net::TcpListener>) -> io::Result<Self> {
+        Ok(Self::start(config, socket)?)
+    }
+
+    fn start(config: Config, socket: Option<std::net::TcpListener>) -> Result<Self, StartError> {
         let uid = rustix::process::geteuid().as_raw();
-        let runs_as = account_name(uid)?;
+        if uid == 0 && !config.run_as_root {
+            return Err(StartError::Root);
+        }
+        let (runs_as, starter) = starter(&config, uid)?;
         let door = door(&config)?;
         let subject = door.current().subject.clone();
         let map = mapper(&config)?;
@@ -109,19 +121,13 @@ impl Gatekeeper {
         };
         let audit = Audit::open(&config.audit)
             .map_err(|error| StartError::File { path: config.audit.clone(), reason: error.to_string() })?;
-        let (listener, port) = listen(&config.listen)?;
-        if uid == 0 {
-            tracing::warn!("running as root: as a personal gatekeeper of root, which is wise in tests only");
-        }
-        let starter = Starter::Direct(Direct {
-            state: config.state.clone(),
-            command: config.jobmanager_command,
-            uid,
-            patience: config.limits.start(),
-        });
         let launcher = Launcher::new(config.state, starter, config.limits.answer());
         let managers = Attendance::open(config.register.clone(), launcher)
             .map_err(|error| StartError::File { path: config.register, reason: error.to_string() })?;
+        let (listener, port) = match socket {
+            Some(socket) => adopt(socket)?,
+            None => listen(&config.listen)?,
+        };
         let site = Site {
             map,
             services,
@@ -145,8 +151,8 @@ impl Gatekeeper {
     /// Serves until `stop` completes; then lets running requests finish.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let Self { listener, door, keys, site } = self;
-        tracing::info!(address = ?listener.local_addr().ok(), account = site.runs_as, "gatekeeper listens");
-        site.managers.resume(|account| account == site.runs_as)?;
+        tracing::info!(address = ?listener.local_addr().ok(), runs_as = ?site.runs_as, "gatekeeper listens");
+        site.managers.resume(|account| site.runs_as.may_be(account))?;
         let places = Places::new(site.limits.connections, site.limits.connections_per_address);
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
@@ -200,6 +206,21 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> io::Result
     Gatekeeper::bind(config).await?.run(stop).await
 }
 
+/// Whose jobs we can run, and who starts their managers.
+fn starter(config: &Config, uid: u32) -> Result<(RunsAs, Starter), StartError> {
+    let (state, patience) = (config.state.clone(), config.limits.start());
+    Ok(match &config.launcher {
+        Some(socket) => {
+            let launcher = ByLauncher { socket: socket.clone(), owner: 0, state, patience };
+            (RunsAs::Site, Starter::ByLauncher(launcher))
+        }
+        None => {
+            let direct = Direct { state, command: config.jobmanager_command.clone(), uid, patience };
+            (RunsAs::Personal(account_name(uid)?), Starter::Direct(direct))
+        }
+    })
+}
+
 /// The host credential as an acceptor, read again when one of its files changes.
 fn door(config: &Config) -> Result<Reloaded<Door>, StartError> {
     let trust = TrustDirectory::open(&config.trust)
@@ -242,6 +263,16 @@ fn listen(address: &str) -> Result<(TcpListener, u16), StartError> {
     let listener = endpoint::listen(address).map_err(failed)?;
     let port = listener.local_addr().map_err(failed)?.port();
     Ok((listener, port))
+}
+
+/// A socket that somebody else has made and bound.
+fn adopt(socket: std::net::TcpListener) -> Result<(TcpListener, u16), StartError> {
+    let adopted = socket.set_nonblocking(true).and_then(|()| {
+        let listener = TcpListener::from_std(socket)?;
+        let port = listener.local_addr()?.port();
+        Ok((listener, port))
+    });
+    adopted.map_err(|error| StartError::Setup(format!("the socket handed over cannot be used: {error}")))
 }
 
 /// The name of our account: `/etc/passwd` first; accounts that live elsewhere are named by LOGNAME.

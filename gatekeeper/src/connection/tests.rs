@@ -54,7 +54,7 @@ fn house() -> House {
             Ok(made)
         })
         .unwrap(),
-        runs_as: "alice".into(),
+        runs_as: RunsAs::Personal("alice".into()),
         managers: Attendance::open(folder.path().join("register"), launcher).unwrap(),
         audit: Audit::open(&folder.path().join("audit")).unwrap(),
         limits: Limits::default(),

@@ -61,9 +61,11 @@ impl House {
             state: path("state"),
             grid_services: Some(path("services")),
             nologin: vec![path("nologin")],
+            run_as_root: true,
             limits: Limits::default(),
             services: services.into(),
             jobmanager_command: vec!["/bin/false".into()],
+            launcher: None,
         };
         let bound = Gatekeeper::bind(config).await.unwrap();
         let contact = bound.contact();
