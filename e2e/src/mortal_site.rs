@@ -63,6 +63,7 @@ impl MortalSite {
         fs::create_dir(dir.join("log")).expect("writable");
         let text = format!(
             "[gatekeeper]\nlisten = \"[::]:{port}\"\nhost = {host:?}\ncertificate = {:?}\nkey = {:?}\ntrust = {trust:?}\n\
+             run_as_root = true\n\
              [jobmanager]\nhost = {host:?}\n",
             pki.host.certificate,
             pki.host.key,

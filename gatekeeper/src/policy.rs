@@ -77,11 +77,12 @@ pub enum RunsAs {
 }
 
 impl RunsAs {
-    /// Whether jobs of this account can be run here.
-    ///
-    /// # Errors
-    /// [`Refusal::OtherAccount`].
-    pub fn covers(&self, account: &str) -> Result<(), Refusal> {
+    /// Whether jobs can be this account's.
+    pub fn may_be(&self, account: &str) -> bool {
+        self.covers(account).is_ok()
+    }
+
+    fn covers(&self, account: &str) -> Result<(), Refusal> {
         match self {
             Self::Personal(own) if own != account => {
                 Err(Refusal::OtherAccount { account: account.to_owned(), runs_as: own.clone() })

@@ -80,7 +80,7 @@ impl Gatekeeper {
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let runs_as = self.settings.site().rules.runs_as();
         tracing::info!(address = ?self.listener.local_addr().ok(), ?runs_as, "gatekeeper listens");
-        self.settings.site().managers.resume(|account| runs_as.covers(account).is_ok())?;
+        self.settings.site().managers.resume(|account| runs_as.may_be(account))?;
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {

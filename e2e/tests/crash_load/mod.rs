@@ -153,11 +153,6 @@ impl Load {
         }
     }
 
-    /// How many were refused so far.
-    pub(crate) fn refused(&self) -> usize {
-        self.shared.ledger().values().filter(|job| matches!(job.fate, Fate::Refused(_))).count()
-    }
-
     /// Ends the arrivals, waits for the end of every job, and reckons; says everything that is not as it should be.
     #[expect(clippy::print_stderr, reason = "what a run has been through is worth knowing")]
     pub(crate) fn finish(self) -> Vec<String> {
