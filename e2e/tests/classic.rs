@@ -392,7 +392,7 @@ fn with_encrypted_key(user: &User, options: &[&str], input: &str) -> Finished {
     openssl.args(["pkey", "-aes256", "-passout", "pass:secret", "-in"]).arg(&alice.key).arg("-out").arg(&key);
     let made = e2e::command::run(openssl);
     assert_eq!(made.code, 0, "{made:#?}");
-    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("just made");
+    assert!(fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).is_ok());
     let (certificate, key) = (alice.certificate.display().to_string(), key.display().to_string());
     let arguments = [&["-pwstdin", "-cert", &certificate, "-key", &key], options].concat();
     user.run_with_input("grid-proxy-init", arguments, input)
