@@ -1,7 +1,7 @@
 //! Our site: `gridiron serve` with the same certificates, gridmap and services as the stock one.
 
 use crate::{
-    command::{Running, lifeline},
+    command::{DEADLINE, Running, lifeline},
     pki::{Pki, host_name},
     processes,
     user::gridiron,
@@ -10,6 +10,8 @@ use crate::{
 use std::{
     fs,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// A running site of ours. Dropping it stops it, its job managers and their jobs.
@@ -74,6 +76,20 @@ impl OurSite {
     /// The gatekeeper's process.
     pub fn gatekeeper(&self) -> &Running {
         &self.gatekeeper
+    }
+
+    /// The lines of the audit file when there are more than so many: a refused client may have ended before the line is
+    /// written.
+    #[track_caller]
+    pub fn audit_beyond(&self, lines: usize) -> Vec<serde_json::Value> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let audit = self.audit();
+            if audit.len() > lines || Instant::now() > deadline {
+                return audit;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The lines of the audit file.

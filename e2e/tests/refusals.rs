@@ -61,9 +61,7 @@ impl Cases {
             made
         };
         let user = |authority: &Identity, name: &str| workshop.user(authority, name, -1, 2, &pki.alice.key);
-        let proxy = |user: &Identity, name: &str| {
-            workshop.proxy(user, &user.certificate, name, FULL).certificate
-        };
+        let proxy = |user: &Identity, name: &str| workshop.proxy(user, name, FULL).file;
         let mut gridmap_lines = Vec::new();
         let mut cases = Vec::new();
         let mut refused = |code, user: &Identity, proxy: PathBuf, numbers, stock, decides| {
@@ -74,7 +72,14 @@ impl Cases {
         };
 
         let mallory = &pki.mallory;
-        refused("unmapped", mallory, proxy(mallory, "unmapped"), FORBIDDEN, true, Some(("grid-mapfile", false)));
+        refused(
+            "unmapped",
+            mallory,
+            proxy(mallory, "unmapped"),
+            FORBIDDEN,
+            true,
+            Some(("grid-mapfile", false)),
+        );
         let banned = user(&pki.authority, "Bann Ed");
         refused("banned", &banned, proxy(&banned, "banned"), FORBIDDEN, false, Some(("banned", true)));
         let of_banned = user(&authority("Banned CA", all), "Of Banned CA");
@@ -111,9 +116,9 @@ impl Cases {
         refused("unknown_ca", &stranger, proxy(&stranger, "unknown"), HANDSHAKE, true, directory);
 
         let last = user(&pki.authority, "La St");
-        let first_proxy = workshop.proxy(&last, &last.certificate, "last", FULL_AND_LAST);
-        let second = workshop.proxy(&first_proxy, &first_proxy.certificate, "one-more", FULL);
-        refused("path_length", &last, second.certificate, HANDSHAKE, true, None);
+        let no_more = workshop.proxy(&last, "last", FULL_AND_LAST);
+        let one_more = workshop.proxy(&no_more.issuer, "one-more", FULL);
+        refused("path_length", &last, one_more.file, HANDSHAKE, true, None);
         let short = workshop.user(&pki.authority, "We Ak", -1, 2, &workshop.short_key());
         // A stock gatekeeper looks at the size of the proxy's key only, and lets her in.
         refused("weak_key", &short, proxy(&short, "weak"), HANDSHAKE, false, None);
@@ -137,7 +142,8 @@ impl Cases {
         let limited = proxy_of(&world, "limited", &["-limited"]);
         let legacy = proxy_of(&world, "legacy", &["-old"]);
         let more = [("limited_proxy", limited, FORBIDDEN), ("key_usage", legacy, HANDSHAKE)];
-        let more = more.map(|(code, proxy, numbers)| Case { code, proxy, numbers, stock: true, decides: None });
+        let more =
+            more.map(|(code, proxy, numbers)| Case { code, proxy, numbers, stock: true, decides: None });
         let mut wrong = Vec::new();
         for case in made.cases.iter().chain(&more) {
             for (tls, number) in [(TLS_1_2, case.numbers.0), (TLS_1_3, case.numbers.1)] {
@@ -183,7 +189,7 @@ fn refusal(world: &World, trust: &Path, proxy: &Path, tls: &str) -> i32 {
 
 /// Exactly one line, with the code, the reason, and the file that decided.
 fn check_audit(world: &World, case: &Case, before: usize, wrong: &mut Vec<String>) {
-    let audit = world.our_site().audit();
+    let audit = world.our_site().audit_beyond(before);
     let [line] = audit.get(before..).unwrap_or_default() else {
         wrong.push(format!("{}: {} audit lines", case.code, audit.len() - before));
         return;
