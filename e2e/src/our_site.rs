@@ -27,12 +27,16 @@ impl OurSite {
         let file = |name: &str| dir.join(name);
         fs::write(file("grid-mapfile"), setup.gridmap(pki)).expect("temporary folder is writable");
         fs::create_dir(file("log")).expect("writable");
+        let (certificate, key) = match &setup.host {
+            Some((certificate, key)) => (certificate, key),
+            None => (&pki.host.certificate, &pki.host.key),
+        };
         let mut text = format!(
             "[gatekeeper]\nlisten = \"[::]:0\"\nhost = {host:?}\ncertificate = {:?}\nkey = {:?}\ntrust = {trust:?}\n\
              gridmap = \"grid-mapfile\"\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n{}\n\n\
              [jobmanager]\nhost = {host:?}\n",
-            pki.host.certificate,
-            pki.host.key,
+            certificate,
+            key,
             setup.gatekeeper_lines.join("\n"),
             host = host_name(),
             trust = setup.trust(pki),

@@ -5,6 +5,8 @@
 //! A refusal during the handshake is 7 in TLS 1.2. In TLS 1.3 the client believes itself connected before its certificate has
 //! been looked at, and ends with 12.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test harness fails by panicking")]
+
 use e2e::{
     Kind::{self, Ours, Stock},
     Running, World,
