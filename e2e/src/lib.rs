@@ -21,6 +21,7 @@
 //! | [`user`] | a user's folder, proxy and commands |
 //! | [`stock`] | which stock programs are installed; skipping what needs them |
 //! | [`by_hand`] | the protocol through `openssl s_client`, for what no client says |
+//! | [`accounts`] | throw-away local accounts, for root |
 //! | [`pki`] | a certificate authority made with openssl |
 //! | [`forgery`] | certificates that are wrong in one way each |
 //! | [`stock_site`], [`our_site`] | a running site of either make |
@@ -32,6 +33,7 @@
     reason = "this crate is a test harness: it fails by panicking, as tests do"
 )]
 
+pub mod accounts;
 pub mod by_hand;
 pub mod command;
 pub mod forgery;

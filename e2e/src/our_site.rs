@@ -22,45 +22,27 @@ pub struct OurSite {
 }
 
 impl OurSite {
-    /// Writes the site file and serves it, as whoever runs the tests.
+    /// Writes the site file and serves it, as whoever runs the tests: root, too, for once.
     pub fn start(dir: &Path, pki: &Pki, setup: &Setup) -> Self {
-        let file = |name: &str| dir.join(name);
-        fs::write(file("grid-mapfile"), setup.gridmap(pki)).expect("temporary folder is writable");
-        fs::create_dir(file("log")).expect("writable");
-        let (certificate, key) = match &setup.host {
-            Some((certificate, key)) => (certificate, key),
-            None => (&pki.host.certificate, &pki.host.key),
-        };
-        let mut text = format!(
-            "[gatekeeper]\nlisten = \"[::]:0\"\nhost = {host:?}\ncertificate = {:?}\nkey = {:?}\ntrust = {trust:?}\n\
-             gridmap = \"grid-mapfile\"\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n{}\n\n\
-             [jobmanager]\nhost = {host:?}\n",
-            certificate,
-            key,
-            setup.gatekeeper_lines.join("\n"),
-            host = host_name(),
-            trust = setup.trust(pki),
-        );
-        for (name, accept_limited) in setup.services() {
-            text.push_str(&format!(
-                "\n[service.{name}]\nscheduler = \"fork\"\naccept_limited = {accept_limited}\n"
-            ));
-        }
-        fs::write(file("gridiron.toml"), text).expect("writable");
+        write_site(dir, pki, &pki.host.key, setup, "run_as_root = true\n", "");
+        Self::serve(dir, setup)
+    }
 
-        let gatekeeper = Self::serve(dir, &setup.site_environment);
+    /// Serves the site in the folder.
+    pub fn serve(dir: &Path, setup: &Setup) -> Self {
+        let gatekeeper = Self::gatekeeper_of(dir, &setup.site_environment);
         let printed = gatekeeper.wait_for("\n");
-        let contact = printed
-            .lines()
-            .find_map(|line| line.strip_prefix("GRAM contact: "))
-            .unwrap_or_else(|| panic!("no contact from gridiron serve: {printed}"));
+        let contact =
+            printed.lines().find_map(|line| line.strip_prefix("GRAM contact: ")).unwrap_or_else(|| {
+                panic!("no contact from gridiron serve: {printed} {}", gatekeeper.errors_so_far())
+            });
         // Without the subject: clients then check the host's name, as they do at a real site.
         let contact = contact.splitn(3, ':').take(2).collect::<Vec<_>>().join(":");
         Self { dir: dir.to_owned(), contact, gatekeeper }
     }
 
     /// Starts a gatekeeper for the site file in this folder.
-    pub fn serve(dir: &Path, environment: &[(&'static str, String)]) -> Running {
+    pub fn gatekeeper_of(dir: &Path, environment: &[(&'static str, String)]) -> Running {
         let mut command = lifeline(&gridiron());
         command.arg("serve").arg("--config").arg(dir.join("gridiron.toml"));
         command.env_remove("X509_USER_PROXY").envs(environment.iter().cloned()).current_dir(dir);
@@ -77,7 +59,7 @@ impl OurSite {
         self.dir.join(name)
     }
 
-    /// The gatekeeper's process.
+    /// The process that was started, `gridiron serve` or what it has become.
     pub fn gatekeeper(&self) -> &Running {
         &self.gatekeeper
     }
@@ -113,6 +95,32 @@ impl OurSite {
         }
         logs
     }
+}
+
+/// Writes the site file, with more lines for `[gatekeeper]` and more tables, and the gridmap.
+pub fn write_site(dir: &Path, pki: &Pki, key: &Path, setup: &Setup, more: &str, tables: &str) {
+    let file = |name: &str| dir.join(name);
+    fs::write(file("grid-mapfile"), setup.gridmap(pki)).expect("temporary folder is writable");
+    fs::create_dir(file("log")).expect("writable");
+    let (certificate, key) = match &setup.host {
+        Some((certificate, key)) => (certificate.as_path(), key.as_path()),
+        None => (pki.host.certificate.as_path(), key),
+    };
+    let mut text = format!(
+        "[gatekeeper]\nlisten = \"[::]:0\"\nhost = {host:?}\ncertificate = {certificate:?}\nkey = {key:?}\ntrust = {trust:?}\n\
+         gridmap = \"grid-mapfile\"\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n{more}\n{}\n\
+         [jobmanager]\nhost = {host:?}\n{tables}",
+        setup.gatekeeper_lines.join("\n"),
+        host = host_name(),
+        trust = setup.trust(pki),
+    );
+    for (name, accept_limited) in setup.services() {
+        text.push_str(&format!(
+            "\n[service.{name}]\nscheduler = \"fork\"\naccept_limited = {accept_limited}\n"
+        ));
+    }
+    text.push_str("\n[service.jobmanager-broken]\nscheduler = \"no such thing\"\n");
+    fs::write(file("gridiron.toml"), text).expect("writable");
 }
 
 impl Drop for OurSite {

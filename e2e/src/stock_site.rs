@@ -50,6 +50,7 @@ impl StockSite {
             );
             fs::write(file("services").join(name), line).expect("writable");
         }
+        fs::write(file("services").join("jobmanager-broken"), "no such thing\n").expect("writable");
 
         let mut command = lifeline(&program("globus-gatekeeper"));
         command

@@ -1,6 +1,11 @@
 //! Malformed everything, slow, and much of it: our front door refuses clearly, does not panic, keeps its memory bounded, and
 //! serves whoever behaves within a second meanwhile.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test harness fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test harness fails by panicking"
+)]
 
 use e2e::{
     Kind::{self, Ours, Stock},

@@ -39,7 +39,10 @@ fn misspelt_command_and_option() {
 fn misspelt_attribute_in_a_request() {
     let folder = temporary_folder();
     fs::write(folder.path().join("job.rsl"), "&(executable=/bin/echo)\n (exeutable=x)\n").unwrap();
-    fails_saying(&ours(folder.path(), &["rsl", "check", "job.rsl"]), &["exeutable", "executable"]);
+    fails_saying(
+        &ours(folder.path(), &["rsl", "check", "job.rsl"]),
+        &["line 2", "exeutable", "^^^^", "executable"],
+    );
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn restart() {
     let connected = TcpStream::connect(("localhost", port.parse().expect("a port")));
     assert!(connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused));
 
-    let next = OurSite::serve(site.file("").as_path(), &[]);
+    let next = OurSite::gatekeeper_of(&site.file(""), &[]);
     next.wait_for("GRAM contact: ");
     assert!(let_in(&world));
     let reply = half.end(end.as_bytes());

@@ -1,5 +1,10 @@
 //! The audit file: one JSON line per decision, written with one append.
 
+pub mod database;
+pub mod entry;
+pub mod reader;
+pub mod recorder;
+
 use crate::refusal::Refusal;
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};

@@ -44,6 +44,9 @@ pub struct Config {
     /// While one of these files exists nobody is let in.
     #[serde(default = "default_nologin")]
     pub nologin: Vec<PathBuf>,
+    /// Lets a gatekeeper without a launcher run as root, with all its jobs. For throw-away sites on loopback.
+    #[serde(default)]
+    pub run_as_root: bool,
     /// Bounds on what a peer can use up.
     #[serde(default)]
     pub limits: Limits,
@@ -54,6 +57,10 @@ pub struct Config {
     /// on its standard output once its control socket answers; the pipe is closed after that.
     #[serde(skip)]
     pub jobmanager_command: Vec<std::ffi::OsString>,
+    /// The launcher's socket (filled by the caller): job managers are started there, each as its account. None: a
+    /// personal gatekeeper, which starts them itself.
+    #[serde(skip)]
+    pub launcher: Option<PathBuf>,
 }
 
 impl Config {

@@ -30,9 +30,11 @@ pub(crate) fn config(folder: &Path, services: BTreeMap<String, ServiceConfig>) -
         state: folder.to_owned(),
         grid_services: None,
         nologin: Vec::new(),
+        run_as_root: true,
         limits: Limits::default(),
         services,
         jobmanager_command: vec!["/bin/false".into()],
+        launcher: None,
     }
 }
 

@@ -14,10 +14,11 @@
 //! | [`launch`] | finding the account's job manager, or having one started, and handing requests over |
 //! | [`start`] | how a job manager's process is started |
 //! | [`audit`] | one JSON line per decision |
+//! | [`metrics`] | what is counted and measured, for Prometheus |
 //! | [`reload`] | values made from files, made again when these change |
 //!
 //! Started by an ordinary user this is a personal gatekeeper: everything runs as that user, and only requests mapped to
-//! that account are let in.
+//! that account are let in. A site's gatekeeper has an account of its own, and the root launcher starts the job managers.
 
 pub mod audit;
 pub mod config;
@@ -25,6 +26,7 @@ pub mod connection;
 #[cfg(test)]
 mod fake;
 pub mod launch;
+pub mod metrics;
 pub mod policy;
 pub mod rate;
 pub mod refusal;

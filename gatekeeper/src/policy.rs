@@ -63,8 +63,28 @@ pub struct Rules<'a> {
     pub pool: Option<&'a Path>,
     /// The services.
     pub services: &'a ServiceTable,
-    /// The account everything here runs as.
-    pub runs_as: &'a str,
+    /// Whose jobs can be run here.
+    pub runs_as: &'a RunsAs,
+}
+
+/// Whose jobs a gatekeeper can have run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunsAs {
+    /// A personal gatekeeper: those of the account that everything runs as.
+    Personal(String),
+    /// A site's gatekeeper: those of any account for which the launcher starts a job manager.
+    Site,
+}
+
+impl RunsAs {
+    fn covers(&self, account: &str) -> Result<(), Refusal> {
+        match self {
+            Self::Personal(own) if own != account => {
+                Err(Refusal::OtherAccount { account: account.to_owned(), runs_as: own.clone() })
+            }
+            Self::Personal(_) | Self::Site => Ok(()),
+        }
+    }
 }
 
 /// Leave to use a service as an account. Only [`decide`] gives it.
@@ -101,9 +121,7 @@ pub fn decide(asker: &Asker, target: &Target, rules: &Rules<'_>, now: Timestamp)
     let mapped = rules.gridmap.map(&asker.identity, target.account.as_deref(), rules.pool);
     let Mapping { account, line } =
         mapped.map_err(|error| Refusal::Unmapped { error, file: rules.gridmap_file.to_owned() })?;
-    if account != rules.runs_as {
-        return Err(Refusal::OtherAccount { account, runs_as: rules.runs_as.to_owned() });
-    }
+    rules.runs_as.covers(&account)?;
     let service = match rules.services.find(&target.service) {
         None => return Err(Refusal::NoSuchService(target.service.clone())),
         Some(Err(reason)) => return Err(Refusal::ServiceUnusable(reason.clone())),
@@ -133,7 +151,7 @@ mod tests {
     }
 
     /// Alice maps to her account, bob to another one; nobody else is known. Carl and a CA are banned.
-    fn judge(asker: &Asker, uri: &str) -> Result<Permit, Refusal> {
+    fn judge(asker: &Asker, uri: &str, runs_as: &RunsAs) -> Result<Permit, Refusal> {
         let bans = b"subject \"/CN=carl\" until 2030-01-01\n\nissuer \"/CN=Bad CA\"\n";
         let rules = Rules {
             bans: &BanList::parse(bans).unwrap(),
@@ -142,13 +160,17 @@ mod tests {
             gridmap_file: Path::new("/gridmap"),
             pool: None,
             services: &table(),
-            runs_as: "alice",
+            runs_as,
         };
         decide(asker, &Target::parse(uri).unwrap(), &rules, "2029-06-01T00:00:00Z".parse().unwrap())
     }
 
     fn ask(identity: &str, limited: bool, uri: &str) -> Result<Permit, Refusal> {
-        judge(&Asker { limited, ..Asker::named(Subject::new(identity)) }, uri)
+        judge(&Asker { limited, ..Asker::named(Subject::new(identity)) }, uri, &personal())
+    }
+
+    fn personal() -> RunsAs {
+        RunsAs::Personal("alice".into())
     }
 
     #[test]
@@ -160,6 +182,16 @@ mod tests {
         );
         assert!(ask("/CN=alice", false, "ping/jobmanager@alice").is_ok());
         assert!(ask("/CN=alice", true, "/limited").is_ok());
+    }
+
+    #[test]
+    fn a_site_runs_jobs_of_every_account_it_maps_to() {
+        let ask = |identity: &str, uri| judge(&Asker::named(Subject::new(identity)), uri, &RunsAs::Site);
+        for (identity, account) in [("/CN=alice", "alice"), ("/CN=bob", "bob")] {
+            assert_eq!(ask(identity, "/jobmanager").unwrap().account(), account);
+        }
+        assert!(ask("/CN=eve", "/jobmanager").is_err());
+        assert!(ask("/CN=alice", "/jobmanager@bob").is_err());
     }
 
     #[test]
@@ -181,11 +213,11 @@ mod tests {
         assert_eq!(refusal.place(), Some((Path::new("/banned"), Some(1))));
         let alice = Asker::named(Subject::new("/CN=alice"));
         let vouched = |authority| Asker { authorities: vec![Subject::new(authority)], ..alice.clone() };
-        assert!(judge(&vouched("/CN=Good CA"), "/jobmanager").is_ok());
-        let refusal = judge(&vouched("/cn=bad ca"), "/jobmanager").unwrap_err();
+        assert!(judge(&vouched("/CN=Good CA"), "/jobmanager", &personal()).is_ok());
+        let refusal = judge(&vouched("/cn=bad ca"), "/jobmanager", &personal()).unwrap_err();
         assert_eq!(refusal.place(), Some((Path::new("/banned"), Some(3))));
         // Whoever hides behind an independent proxy is still himself.
         let names = vec![Subject::new("/CN=alice"), Subject::new("/CN=carl")];
-        assert!(judge(&Asker { names, ..alice }, "/jobmanager").is_err());
+        assert!(judge(&Asker { names, ..alice }, "/jobmanager", &personal()).is_err());
     }
 }

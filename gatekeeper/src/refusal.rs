@@ -3,6 +3,7 @@
 //! The client learns a number; the audit file gets the true reason, and a code that stays the same (docs/refusals.md).
 
 use crate::launch::LaunchError;
+use crate::start::NotStarted;
 use gram::wire::{JobReply, TargetError, VersionReply, WireError, reply};
 use gram::{GramError, exchange::ExchangeError};
 use gsi::GsiError;
@@ -170,6 +171,12 @@ impl Refusal {
             | Self::OtherAccount { .. }
             | Self::LimitedProxy(_) => Answer::Http(403),
             Self::NoSuchService(_) | Self::Target(TargetError::NoSuchName(_)) => Answer::Http(404),
+            // Accounts that may not be used are no different from none; one that does not exist is the site's mistake.
+            Self::JobManager(LaunchError::Start(NotStarted::Refused { refusal, .. }))
+                if refuses(*refusal) =>
+            {
+                Answer::Http(403)
+            }
             Self::ServiceUnusable(_) | Self::JobManager(_) => Answer::Http(500),
             Self::TooLong(_) => Answer::TooLong,
             // A stock job manager has 91 for any body it cannot use, for another protocol version too.
@@ -252,6 +259,15 @@ impl From<GsiError> for Refusal {
     }
 }
 
+/// Whether the launcher refuses the account, rather than to work.
+fn refuses(refusal: launcher::protocol::Refusal) -> bool {
+    use launcher::protocol::Refusal as Launcher;
+    match refusal {
+        Launcher::Root | Launcher::Uid | Launcher::Unlisted | Launcher::Gatekeeper | Launcher::Name => true,
+        Launcher::Malformed | Launcher::Stranger | Launcher::Unknown | Launcher::Failed => false,
+    }
+}
+
 impl From<ExchangeError> for Refusal {
     /// A request that did not come as one.
     fn from(error: ExchangeError) -> Self {
@@ -276,6 +292,10 @@ mod tests {
             Answer::Job(reply) => reply.status.0,
             Answer::Pong | Answer::Version => 0,
         }
+    }
+
+    fn no_manager(refusal: launcher::protocol::Refusal) -> Refusal {
+        LaunchError::from(NotStarted::Refused { account: "a".into(), refusal }).into()
     }
 
     fn ban() -> Ban {
@@ -328,6 +348,10 @@ mod tests {
             (Refusal::Target(TargetError::NoSuchName("a/b".into())), 93),
             (Refusal::ServiceUnusable("why".into()), 47),
             (Refusal::Body(WireError::Version(3)), 91),
+            (no_manager(launcher::protocol::Refusal::Root), 7),
+            (no_manager(launcher::protocol::Refusal::Unlisted), 7),
+            (no_manager(launcher::protocol::Refusal::Unknown), 47),
+            (no_manager(launcher::protocol::Refusal::Stranger), 47),
         ] {
             assert_eq!(client_code(&refusal), code, "{refusal}");
         }

@@ -3,7 +3,7 @@
 //! it what the gatekeeper would decide: there is no other judge.
 
 use crate::Config;
-use crate::policy::{self, Asker, Permit, Rules};
+use crate::policy::{self, Asker, Permit, Rules, RunsAs};
 use crate::refusal::Refusal;
 use crate::reload::{Made, Reloaded};
 use crate::server::StartError;
@@ -17,11 +17,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A site's files, and the account that everything runs as.
+/// A site's files, and whose jobs can be run.
 #[derive(Debug, Clone)]
 pub struct SiteRules {
     config: Arc<Config>,
-    runs_as: String,
+    runs_as: RunsAs,
     trust: TrustDirectory,
     bans: Arc<Reloaded<BanList>>,
     gridmap: Arc<Reloaded<Gridmap>>,
@@ -33,24 +33,27 @@ impl SiteRules {
     ///
     /// # Errors
     /// With the first that cannot be used.
-    pub fn load(config: &Config, runs_as: &str) -> Result<Self, StartError> {
+    pub fn load(config: &Config, runs_as: RunsAs) -> Result<Self, StartError> {
         Ok(Self {
             trust: open_trust(config)?,
             bans: Arc::new(bans(config)?),
             gridmap: Arc::new(gridmap(config)?),
             services: Arc::new(services(config)?),
             config: Arc::new(config.clone()),
-            runs_as: runs_as.to_owned(),
+            runs_as,
         })
     }
 
-    /// For a site that everything runs as our own account at.
+    /// For the site of this configuration, as the present account would serve it.
     ///
     /// # Errors
     /// As [`SiteRules::load`], and when our account has no name.
     pub fn ours(config: &Config) -> Result<Self, StartError> {
-        let uid = rustix::process::geteuid().as_raw();
-        Self::load(config, &account_name(uid)?)
+        let runs_as = match config.launcher {
+            Some(_) => RunsAs::Site,
+            None => RunsAs::Personal(account_name(rustix::process::geteuid().as_raw())?),
+        };
+        Self::load(config, runs_as)
     }
 
     /// The same with a new configuration. What is read from where it was before is kept, with all that stays in force
@@ -99,9 +102,9 @@ impl SiteRules {
         &self.trust
     }
 
-    /// The account everything runs as.
+    /// Whose jobs can be run.
     #[must_use]
-    pub fn runs_as(&self) -> &str {
+    pub fn runs_as(&self) -> &RunsAs {
         &self.runs_as
     }
 

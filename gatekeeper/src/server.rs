@@ -49,13 +49,14 @@ impl std::fmt::Debug for Gatekeeper {
 impl Gatekeeper {
     /// Reads certificates and rules, binds. This configuration stays. The error is a [`StartError`].
     pub async fn bind(config: Config) -> io::Result<Self> {
-        Self::bind_to(Source::fixed(config)).await
+        Self::bind_to(Source::fixed(config), None).await
     }
 
-    /// The same with a configuration that is read again when its file changes.
-    #[expect(clippy::unused_async, reason = "binding may come to need it, and callers are async")]
-    pub async fn bind_to(source: Source) -> io::Result<Self> {
-        let (settings, listener) = Settings::start(source)?;
+    /// The same with a configuration that is read again when its file changes; with a listening socket, such as one from
+    /// systemd, that one is used and `listen` is not looked at.
+    #[expect(clippy::unused_async, reason = "binding may come to need it, and needs a runtime around it")]
+    pub async fn bind_to(source: Source, socket: Option<std::net::TcpListener>) -> io::Result<Self> {
+        let (settings, listener) = Settings::start(source, socket)?;
         let admission = Admission::new(settings.site().limits.bounds());
         let keys = KeyPool::new(KEYS_AHEAD, KEY_REUSE);
         let (_, look_again) = mpsc::channel(1);
@@ -78,7 +79,7 @@ impl Gatekeeper {
     /// Serves until `stop` completes; then lets running requests finish.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let runs_as = self.settings.site().rules.runs_as();
-        tracing::info!(address = ?self.listener.local_addr().ok(), account = runs_as, "gatekeeper listens");
+        tracing::info!(address = ?self.listener.local_addr().ok(), ?runs_as, "gatekeeper listens");
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {

@@ -9,8 +9,8 @@ use crate::launch::Launcher;
 use crate::reload::{Made, Reloaded};
 use crate::rules::SiteRules;
 use crate::server::StartError;
-use crate::server::start::listen;
-use crate::start::{Direct, Starter};
+use crate::server::start::{adopt, listen};
+use crate::start::{ByLauncher, Direct, Starter};
 use gram::endpoint;
 use gsi::{Acceptor, Credential, TrustDirectory};
 use std::path::PathBuf;
@@ -53,27 +53,29 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads everything for the first time, and binds.
-    pub(crate) fn start(source: Source) -> Result<(Self, TcpListener), StartError> {
+    /// Reads everything for the first time, and binds; with a socket that has been made already, that one is used and
+    /// `listen` is not looked at.
+    pub(crate) fn start(
+        source: Source,
+        socket: Option<std::net::TcpListener>,
+    ) -> Result<(Self, TcpListener), StartError> {
         let Source { files, read } = source;
         let source = Reloaded::new(move || Ok(Made { value: read()?, files: files.clone() }));
         let source = source.map_err(StartError::Setup)?;
         let config = source.current();
         usable(&config)?;
         let uid = rustix::process::geteuid().as_raw();
+        if uid == 0 && !config.run_as_root {
+            return Err(StartError::Root);
+        }
         let rules = SiteRules::ours(&config)?;
         let door = door(&config, rules.trust())?;
         let audit = open_audit(&config)?;
-        let (listener, port) = listen(&config.listen)?;
-        if uid == 0 {
-            tracing::warn!("running as root: as a personal gatekeeper of root, which is wise in tests only");
-        }
-        let starter = Starter::Direct(Direct {
-            state: config.state.clone(),
-            command: config.jobmanager_command.clone(),
-            uid,
-            patience: config.limits.start(),
-        });
+        let (listener, port) = match socket {
+            Some(socket) => adopt(socket)?,
+            None => listen(&config.listen)?,
+        };
+        let starter = starter(&config, uid);
         let site = Site {
             rules,
             launcher: Arc::new(Launcher::new(config.state.clone(), starter, config.limits.answer())),
@@ -185,6 +187,8 @@ fn differences(old: &Config, new: &Config) -> Vec<Change> {
     look("audit", old.audit != new.audit, AtOnce);
     look("grid_services", old.grid_services != new.grid_services, AtOnce);
     look("service", old.services != new.services, AtOnce);
+    look("run_as_root", old.run_as_root != new.run_as_root, AtRestart);
+    look("launcher", old.launcher != new.launcher, AtRestart);
     look("nologin", old.nologin != new.nologin, AtOnce);
     for (old, new) in old.limits.all().iter().zip(new.limits.all()) {
         // The launcher has these two from the start.
@@ -192,6 +196,15 @@ fn differences(old: &Config, new: &Config) -> Vec<Change> {
         look(new.name, old.value != new.value, if fixed { AtRestart } else { AtOnce });
     }
     changes
+}
+
+/// Who starts job managers.
+fn starter(config: &Config, uid: u32) -> Starter {
+    let (state, patience) = (config.state.clone(), config.limits.start());
+    match &config.launcher {
+        Some(socket) => Starter::ByLauncher(ByLauncher { socket: socket.clone(), owner: 0, state, patience }),
+        None => Starter::Direct(Direct { state, command: config.jobmanager_command.clone(), uid, patience }),
+    }
 }
 
 fn usable(config: &Config) -> Result<(), StartError> {

@@ -2,10 +2,13 @@
 //!
 //! Whoever starts it, a manager prints [`READY`] on its standard output once its control socket answers.
 
+mod by_launcher;
 mod direct;
 
+pub use by_launcher::ByLauncher;
 pub use direct::Direct;
 
+use launcher::protocol::Refusal;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -56,6 +59,30 @@ pub enum NotStarted {
         /** where it may say why */
         log: PathBuf,
     },
+    /// The launcher cannot be asked.
+    #[error("no launcher at {}: {source}", .socket.display())]
+    NoLauncher {
+        /** where it should be */
+        socket: PathBuf,
+        /** why */
+        source: io::Error,
+    },
+    /// The launcher does not start job managers for this account.
+    #[error("account {account}: {refusal}")]
+    Refused {
+        /** whose */
+        account: String,
+        /** why */
+        refusal: Refusal,
+    },
+    /// The system's user database does not answer.
+    #[error("cannot look up the account {account}: {source}")]
+    Account {
+        /** whose */
+        account: String,
+        /** why */
+        source: io::Error,
+    },
 }
 
 /// A way to start job managers.
@@ -63,6 +90,8 @@ pub enum NotStarted {
 pub enum Starter {
     /// As processes of the gatekeeper's own account.
     Direct(Direct),
+    /// By the launcher, each as its account.
+    ByLauncher(ByLauncher),
 }
 
 impl Starter {
@@ -70,25 +99,39 @@ impl Starter {
     pub async fn start(&self, account: &str) -> Result<(), NotStarted> {
         match self {
             Self::Direct(direct) => direct.start(account).await,
+            Self::ByLauncher(launcher) => launcher.start(account).await,
         }
     }
 
     /// The uid as which the account's manager runs: the only one that may hold its control socket.
-    #[expect(clippy::unused_async, reason = "looking up an account will block")]
-    pub async fn uid(&self, _account: &str) -> Result<u32, NotStarted> {
+    pub async fn uid(&self, account: &str) -> Result<u32, NotStarted> {
         match self {
             Self::Direct(direct) => Ok(direct.uid),
+            Self::ByLauncher(launcher) => launcher.uid(account).await,
         }
     }
 }
 
-/// Whether the line [`READY`] comes before the end.
-async fn says_ready(output: impl AsyncRead + Unpin) -> bool {
+/// What a starting manager says on its standard output.
+enum Greeting {
+    /// The line [`READY`].
+    Ready,
+    /// Something else, and then its end.
+    Ended {
+        /** the last line, if there was one */
+        said: String,
+    },
+}
+
+/// Listens until the manager is ready, or ends.
+async fn greeting(output: impl AsyncRead + Unpin) -> Greeting {
     let mut lines = BufReader::new(output.take(MAX_GREETING)).lines();
+    let mut said = String::new();
     while let Ok(Some(line)) = lines.next_line().await {
         if line.trim_end() == READY {
-            return true;
+            return Greeting::Ready;
         }
+        said = line;
     }
-    false
+    Greeting::Ended { said }
 }

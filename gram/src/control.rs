@@ -90,10 +90,17 @@ pub async fn submit(
     }
 }
 
-/// Binds the socket (0600; a file left by a dead manager is replaced) and gives the stream of connections from our own
-/// uid and the `allowed` ones, for `tonic`'s `serve_with_incoming`. `AddrInUse`: another manager answers there.
+/// Binds the socket (a file left by a dead manager is replaced) and gives the stream of connections from our own uid and
+/// the `allowed` ones, for `tonic`'s `serve_with_incoming`. `AddrInUse`: another manager answers there.
+///
+/// Without `allowed` uids the socket is 0600. With them it is 0666, and its folder decides who reaches it: it must be
+/// closed to others (the launcher makes it 0710, with the gatekeeper's group), else `PermissionDenied`.
 pub fn listen(socket: &Path, allowed: &[u32]) -> io::Result<Incoming> {
     check_path(socket)?;
+    let mode = if allowed.is_empty() { 0o600 } else { 0o666 };
+    if !allowed.is_empty() {
+        check_folder(socket.parent().unwrap_or(Path::new(".")))?;
+    }
     if std::os::unix::net::UnixStream::connect(socket).is_ok() {
         return Err(io::Error::new(
             io::ErrorKind::AddrInUse,
@@ -104,7 +111,7 @@ pub fn listen(socket: &Path, allowed: &[u32]) -> io::Result<Incoming> {
     let unfinished = socket.with_extension("new");
     remove_if_present(&unfinished)?;
     let listener = UnixListener::bind(&unfinished)?;
-    std::fs::set_permissions(&unfinished, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::set_permissions(&unfinished, std::fs::Permissions::from_mode(mode))?;
     std::fs::rename(&unfinished, socket)?;
     let mut allowed = allowed.to_vec();
     allowed.push(rustix::process::geteuid().as_raw());
@@ -116,6 +123,14 @@ fn remove_if_present(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+fn check_folder(folder: &Path) -> io::Result<()> {
+    if std::fs::metadata(folder)?.permissions().mode() & 0o007 == 0 {
+        return Ok(());
+    }
+    let what = format!("{} is open to everybody; try: chmod o-rwx", folder.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, what))
 }
 
 fn check_path(socket: &Path) -> io::Result<()> {
@@ -246,6 +261,18 @@ mod tests {
         assert!(waited.is_err(), "no connection is handed out");
         stranger.readable().await.unwrap();
         assert_eq!(stranger.try_read(&mut [0; 1]).unwrap(), 0, "it has been closed");
+    }
+
+    #[tokio::test]
+    async fn a_socket_for_others_too_lies_in_a_closed_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let mode = |mode| std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(mode)).unwrap();
+        mode(0o711);
+        assert_eq!(listen(&socket, &[own_uid() + 1]).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        mode(0o710);
+        let _incoming = listen(&socket, &[own_uid() + 1]).unwrap();
+        assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o666);
     }
 
     #[tokio::test]

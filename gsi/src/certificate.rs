@@ -10,6 +10,7 @@ pub use kind::{
 };
 
 use crate::der::{self, DerError, Reader};
+use crate::name::NameError;
 use crate::signature::{self, SignatureError};
 use crate::{GsiError, Name};
 use jiff::Timestamp;
@@ -35,6 +36,9 @@ pub enum CertificateError {
     /// Not X.509.
     #[error("not an X.509 certificate: {0}")]
     Malformed(String),
+    /// Its subject or issuer is no name.
+    #[error("in a certificate: {0}")]
+    Name(#[from] NameError),
     /// Longer than [`MAX_CERTIFICATE_BYTES`] or [`MAX_PEM_BYTES`].
     #[error("{0} bytes are too long for a certificate or a PEM file")]
     TooLong(usize),
@@ -138,7 +142,7 @@ impl Certificate {
             return Err(malformed(&format_args!("{} bytes follow it", rest.len())));
         }
         let tbs = &parsed.tbs_certificate;
-        let (subject, issuer) = (Name::from_parsed(tbs.subject()), Name::from_parsed(tbs.issuer()));
+        let (subject, issuer) = (Name::from_parsed(tbs.subject())?, Name::from_parsed(tbs.issuer())?);
         let details = Details::read(tbs.extensions(), subject.subject().as_str())?;
         let kind = classify(&details, tbs.subject());
         if kind.is_proxy() && !Name::extends_by_common_name(tbs.subject(), tbs.issuer()) {

@@ -1,7 +1,7 @@
 //! Certificate revocation lists (gsi.md §9).
 
 use crate::certificate::{Certificate, Fingerprint, MAX_PEM_BYTES, fingerprint};
-use crate::name::Name;
+use crate::name::{Name, NameError};
 use crate::signature::{self, SignatureError};
 use jiff::Timestamp;
 use std::ops::Range;
@@ -34,6 +34,9 @@ pub enum CrlError {
     /// Not a revocation list.
     #[error("not a certificate revocation list: {0}")]
     Malformed(String),
+    /// Its issuer is no name.
+    #[error("in a certificate revocation list: {0}")]
+    Name(#[from] NameError),
     /// Longer than [`MAX_CRL_BYTES`].
     #[error("{0} bytes are too long for a certificate revocation list")]
     TooLong(usize),
@@ -91,7 +94,7 @@ impl RevocationList {
         let algorithm = crate::certificate::signature_algorithm(&der).map_err(|error| malformed(&error))?;
         Ok(Self {
             fingerprint: fingerprint(&der),
-            issuer: Name::from_parsed(list.issuer()),
+            issuer: Name::from_parsed(list.issuer())?,
             this_update: timestamp(list.last_update().timestamp())?,
             next_update: list.next_update().map(|time| timestamp(time.timestamp())).transpose()?,
             serials,

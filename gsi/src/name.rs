@@ -1,14 +1,16 @@
 //! Distinguished names (gsi.md §7): DER, the one-line rendering, comparing, hashing.
 
 mod one_line;
+mod parts;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use one_line::unescape;
+pub use parts::NamePart;
 
 use crate::GsiError;
 use crate::attribute;
-use crate::der::{self, Reader};
+use crate::der::{self, DerError, Reader};
 use md5::{Digest as _, Md5};
 use one_line::{components, normalize, oid_of_type};
 use sha1::Sha1;
@@ -44,6 +46,9 @@ pub enum NameError {
     /// The DER is not that of a Name.
     #[error("not a distinguished name in DER: {0}")]
     Malformed(String),
+    /// Something in it is not DER, or not part of a name.
+    #[error("not a distinguished name: {0}")]
+    Structure(#[from] DerError),
     /// Longer than [`MAX_NAME_BYTES`].
     #[error("a name of {0} bytes is too long (at most {MAX_NAME_BYTES})")]
     TooLong(usize),
@@ -119,14 +124,19 @@ impl Name {
             return Err(NameError::TooLong(der.len()));
         }
         match X509Name::from_der(der) {
-            Ok(([], parsed)) => Ok(Self::from_parsed(&parsed)),
+            Ok(([], parsed)) => Self::from_parsed(&parsed),
             Ok((rest, _)) => Err(NameError::Malformed(format!("{} bytes follow it", rest.len()))),
             Err(error) => Err(NameError::Malformed(error.to_string())),
         }
     }
 
-    /// From a name the X.509 parser has already read.
-    pub(crate) fn from_parsed(parsed: &X509Name<'_>) -> Self {
+    /// From a name the X.509 parser has already read. That parser stops quietly where a part makes no sense to it; a
+    /// name that says more than we would show, compare or map is refused.
+    pub(crate) fn from_parsed(parsed: &X509Name<'_>) -> Result<Self, NameError> {
+        let (read, there) = (parsed.iter_attributes().count(), count_attributes(parsed.as_raw())?);
+        if read != there {
+            return Err(NameError::Malformed(format!("{there} attributes, of which {read} can be read")));
+        }
         let mut name = Self::empty();
         name.der = parsed.as_raw().to_vec();
         for rdn in parsed.iter_rdn() {
@@ -137,7 +147,7 @@ impl Name {
             });
             name.push_derived(&attributes.collect::<Vec<_>>());
         }
-        name
+        Ok(name)
     }
 
     /// Parses a one-line name into DER (§7.2 last item). Beyond what stock programs read, the escapes of the rendering
@@ -170,7 +180,7 @@ impl Name {
         let mut name = Self::empty();
         for rdn in &rdns {
             let attributes = rdn.iter().map(|(oid, tag, value)| Attribute { oid, tag: *tag, value });
-            name.push(&attributes.collect::<Vec<_>>());
+            name.push(attributes.collect());
         }
         Ok(name)
     }
@@ -211,7 +221,7 @@ impl Name {
         let oid = COMMON_NAME;
         let tag = if is_printable_string(cn.as_bytes()) { PRINTABLE_STRING } else { UTF8_STRING };
         let mut name = self.clone();
-        name.push(&[Attribute { oid: &oid, tag, value: cn.as_bytes() }]);
+        name.push(vec![Attribute { oid: &oid, tag, value: cn.as_bytes() }]);
         name
     }
 
@@ -238,10 +248,12 @@ impl Name {
     }
 
     /// Appends an RDN to the DER and to the derived forms.
-    fn push(&mut self, attributes: &[Attribute<'_>]) {
+    fn push(&mut self, mut attributes: Vec<Attribute<'_>>) {
+        // In the order in which they stand in the DER, so that reading it gives the same text.
+        attributes.sort_by_cached_key(Attribute::to_der);
         let before = Reader::new(&self.der).content(der::SEQUENCE).unwrap_or_default();
         self.der = der::sequence(&[before, &set_of(attributes.iter().map(Attribute::to_der))]);
-        self.push_derived(attributes);
+        self.push_derived(&attributes);
     }
 
     /// Appends an RDN to the derived forms only.
@@ -366,6 +378,29 @@ fn identifier_octet(any: &Any<'_>) -> u8 {
 fn file_name_hash(digest: &[u8]) -> String {
     let first: [u8; 4] = digest.first_chunk().copied().unwrap_or_default();
     format!("{:08x}", u32::from_le_bytes(first))
+}
+
+/// How many attributes a Name has; every byte of it must belong to one.
+fn count_attributes(der: &[u8]) -> Result<usize, DerError> {
+    let mut outer = Reader::new(der);
+    let mut rdns = outer.nested(der::SEQUENCE)?;
+    outer.finish()?;
+    let mut count = 0;
+    while rdns.peek().is_some() {
+        let mut rdn = rdns.nested(der::SET)?;
+        // A relative name has at least one attribute.
+        loop {
+            let mut attribute = rdn.nested(der::SEQUENCE)?;
+            attribute.content(der::OBJECT_IDENTIFIER)?;
+            attribute.whole()?;
+            attribute.finish()?;
+            count += 1;
+            if rdn.peek().is_none() {
+                break;
+            }
+        }
+    }
+    Ok(count)
 }
 
 /// A DER SET OF: members in ascending order of their encodings.

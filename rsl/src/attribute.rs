@@ -11,6 +11,8 @@ pub use check::check;
 pub use read::{Destination, Pair, destinations, flag, integer, list, pairs, text};
 pub use table::{Attribute, Kind, find, known};
 
+use crate::Place;
+
 /// The kind of request an attribute may stand in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
@@ -53,6 +55,15 @@ pub struct Violation {
     pub attribute: String,
     /// Names the thing, says what would be right.
     pub message: String,
+    /// Of the attribute, where there is one.
+    pub place: Place,
+}
+
+impl Violation {
+    /// The message, and the line of the text it is about; `source` is what the request was parsed from.
+    pub fn underline(&self, source: &[u8]) -> String {
+        self.place.underline(source, &self.message)
+    }
 }
 
 /// GRAM error number of a request whose shape is not a job's: syntax errors, other booleans than `&`, other operators

@@ -41,6 +41,7 @@ pub fn canonicalise(spec: &Spec) -> Spec {
             name: canonical_bytes(&relation.name).collect(),
             operator: relation.operator,
             values: relation.values.clone(),
+            place: relation.place,
         }),
     }
 }
@@ -94,7 +95,12 @@ impl Evaluation<'_> {
             }
             values.push(value);
         }
-        Ok(Relation { name: relation.name.clone(), operator: relation.operator, values })
+        Ok(Relation {
+            name: relation.name.clone(),
+            operator: relation.operator,
+            values,
+            place: relation.place,
+        })
     }
 
     fn define(&mut self, pair: &Value) -> Result<(), EvaluationError> {

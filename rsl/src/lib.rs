@@ -29,9 +29,11 @@
 pub mod attribute;
 pub mod evaluate;
 pub mod parse;
+mod place;
 pub mod print;
 mod spelling;
 pub mod tree;
 
 pub use parse::{ParseError, parse};
+pub use place::Place;
 pub use tree::{Operator, Relation, RelationOperator, Spec, Value};

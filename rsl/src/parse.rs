@@ -8,6 +8,7 @@ mod error;
 
 pub use error::ParseError;
 
+use crate::place::{Place, text_of};
 use crate::{Operator, Relation, RelationOperator, Spec, Value};
 use error::{Expected, Mistake, Stop};
 use nom::branch::alt;
@@ -25,7 +26,7 @@ pub const MAX_DEPTH: usize = 256;
 /// # Errors
 /// The first mistake, with its place; [`ParseError::underline`] shows it to a person.
 pub fn parse(source: &[u8]) -> Result<Spec, ParseError> {
-    let text = source.split(|&byte| byte == 0).next().unwrap_or_default();
+    let text = text_of(source);
     match whole(text) {
         Ok((_, spec)) => Ok(spec),
         Err(nom::Err::Error(stop) | nom::Err::Failure(stop)) => Err(stop.at_place_in(text)),
@@ -108,10 +109,11 @@ fn relation(input: Input<'_>, room: Room) -> Parsed<'_, Spec> {
         [first, ..] if starts_bare(*first) => bare(input)?,
         _ => return unexpected(input, Expected::Specification),
     };
+    let place = Place::between(input, rest);
     let (rest, ()) = blank(rest)?;
     let (rest, operator) = relation_operator(rest)?;
     let (rest, values) = values(rest, room)?;
-    Ok((rest, Spec::Relation(Relation { name, operator, values })))
+    Ok((rest, Spec::Relation(Relation { name, operator, values, place })))
 }
 
 fn relation_operator(input: Input<'_>) -> Parsed<'_, RelationOperator> {

@@ -31,7 +31,7 @@ fn print_spec(spec: &Spec, out: &mut Vec<u8>) -> Result<(), Unprintable> {
             }
             Ok(())
         }
-        Spec::Relation(Relation { name, operator, values }) => {
+        Spec::Relation(Relation { name, operator, values, .. }) => {
             print_literal(name, out);
             out.push(b' ');
             out.extend_from_slice(operator.symbol().as_bytes());
@@ -122,7 +122,7 @@ fn pretty_spec(spec: &Spec, indent: usize, out: &mut Vec<u8>) -> Result<(), Unpr
             }
             Ok(())
         }
-        Spec::Relation(Relation { name, operator, values }) => {
+        Spec::Relation(Relation { name, operator, values, .. }) => {
             pretty_literal(name, out);
             out.push(b' ');
             out.extend_from_slice(operator.symbol().as_bytes());

@@ -3,6 +3,8 @@
 //! The parser and [`crate::print`] are inverse to each other on this tree. Canonical names and substituted variables
 //! are made as new trees by [`crate::evaluate`].
 
+use crate::Place;
+
 /// How a boolean joins its operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operator {
@@ -114,12 +116,19 @@ pub struct Relation {
     pub operator: RelationOperator,
     /// At least one.
     pub values: Vec<Value>,
+    /// Of the name, in the text; for messages.
+    pub place: Place,
 }
 
 impl Relation {
     /// `name = value…`
     pub fn equal(name: impl Into<Vec<u8>>, values: impl IntoIterator<Item = Value>) -> Self {
-        Self { name: name.into(), operator: RelationOperator::Equal, values: values.into_iter().collect() }
+        Self {
+            name: name.into(),
+            operator: RelationOperator::Equal,
+            values: values.into_iter().collect(),
+            place: Place::default(),
+        }
     }
 
     /// Whether this is that attribute, whatever the case and underscores of either spelling (rsl.md §4).

@@ -16,28 +16,7 @@ use std::{
 const END_TO_END_THREADS: &str = "8";
 
 /// Seconds each fuzz target runs in the smoke test.
-const FUZZ_SECONDS: &str = "5";
-
-/// The targets of the smoke test: those that have run clean. `gsi_name` is not among them: its own check that a name can be
-/// extended and read again fails on some input, which is being looked into.
-const FUZZ_TARGETS: [&str; 16] = [
-    "rsl_evaluate",
-    "rsl_parse",
-    "gsi_certificate",
-    "gsi_chain",
-    "gsi_credential",
-    "gsi_crl",
-    "gsi_delegation",
-    "gsi_gridmap",
-    "gsi_proxy_cert_info",
-    "gsi_signing_policy",
-    "gsi_token_framing",
-    "gram_contact",
-    "gram_gatekeeper",
-    "gram_http",
-    "gram_query",
-    "gram_reply",
-];
+const FUZZ_SECONDS: &str = "3";
 
 /// What to leave out, for a quick look while working. CI leaves nothing out.
 #[derive(clap::Args)]
@@ -180,7 +159,7 @@ impl Steps {
             return;
         }
         let mut command = Command::new("sh");
-        command.arg(script).arg(FUZZ_SECONDS).args(FUZZ_TARGETS);
+        command.arg(script).arg(FUZZ_SECONDS);
         self.command("fuzz smoke", command);
     }
 }

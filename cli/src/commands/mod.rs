@@ -13,6 +13,7 @@ pub mod explain;
 pub mod gridmap;
 pub mod init;
 pub mod jobmanager;
+pub mod launcher;
 pub mod list;
 pub mod man;
 pub mod output;
@@ -75,6 +76,8 @@ enum Command {
     #[command(hide = true)]
     Jobmanager(jobmanager::Args),
     #[command(hide = true)]
+    Launcher(launcher::Args),
+    #[command(hide = true)]
     Reaper(reaper::Args),
 }
 
@@ -114,7 +117,7 @@ impl Command {
         let exit = match self {
             Command::Demo(args) => args.run(ui)?,
             Command::Init(args) => args.run(ui)?,
-            Command::Serve(args) => args.run(ui)?,
+            Command::Serve(args) => args.run(ui, log)?,
             Command::Check(args) => args.run(ui)?,
             Command::Explain(args) => args.run(ui)?,
             Command::Run(args) => return args.run(ui),
@@ -134,6 +137,7 @@ impl Command {
             Command::Man(args) => args.run(ui)?,
             Command::Classic(args) => return args.run(ui),
             Command::Jobmanager(args) => args.run()?,
+            Command::Launcher(args) => args.run()?,
             Command::Reaper(args) => args.run()?,
         };
         Ok(exit.into())

@@ -107,7 +107,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 fn check(ui: &Ui, text: &[u8], scheduler: &str) -> Result<Exit, Failure> {
     let mistakes: Vec<Mistake> = match request::parse(text) {
         Err(error) => vec![Mistake { code: error.code().0, message: error.to_string() }],
-        Ok(spec) => jobs(&spec).into_iter().filter_map(|job| judge(job, scheduler).err()).collect(),
+        Ok(spec) => jobs(&spec).into_iter().filter_map(|job| judge(job, text, scheduler).err()).collect(),
     };
     if mistakes.is_empty() {
         ui.result(&json!({ "ok": true, "mistakes": [] }), "ok");
@@ -134,13 +134,14 @@ fn jobs(spec: &Spec) -> Vec<&Spec> {
     }
 }
 
-fn judge(job: &Spec, scheduler: &str) -> Result<(), Mistake> {
-    let symbols: Symbols =
-        SYMBOLS.iter().map(|name| (name.as_bytes().to_vec(), b"/placeholder".to_vec())).collect();
+/// `source` is the text that the job is a part of.
+fn judge(job: &Spec, source: &[u8], scheduler: &str) -> Result<(), Mistake> {
+    // What they stand for is the site's to say; here it only matters that they stand for something.
+    let symbols: Symbols = SYMBOLS.iter().map(|name| (name.as_bytes().to_vec(), b"/".to_vec())).collect();
     let evaluated = evaluate::evaluate(&evaluate::canonicalise(job), &symbols)
         .map_err(|error| Mistake { code: 39, message: error.to_string() })?;
     attribute::check(&evaluated, Request::Submit, scheduler)
-        .map_err(|violation| Mistake { code: violation.code, message: violation.message })
+        .map_err(|violation| Mistake { code: violation.code, message: violation.underline(source) })
 }
 
 #[cfg(test)]
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     fn mistake(text: &str) -> u16 {
-        judge(&request::parse(text.as_bytes()).unwrap(), "fork").unwrap_err().code
+        judge(&request::parse(text.as_bytes()).unwrap(), text.as_bytes(), "fork").unwrap_err().code
     }
 
     #[test]
@@ -162,12 +163,12 @@ mod tests {
     fn each_part_of_a_multi_request_is_judged() {
         let spec = request::parse(b"+(&(executable=/a))(&(executable=/b))").unwrap();
         assert_eq!(jobs(&spec).len(), 2);
-        assert!(jobs(&spec).into_iter().all(|job| judge(job, "fork").is_ok()));
+        assert!(jobs(&spec).into_iter().all(|job| judge(job, b"", "fork").is_ok()));
     }
 
     #[test]
     fn what_run_adds_is_known() {
         let spec = request::parse(b"&(executable=$(GLOBUSRUN_GASS_URL)/bin/x)(directory=$(HOME))").unwrap();
-        assert_eq!(judge(&spec, "fork"), Ok(()));
+        assert_eq!(judge(&spec, b"", "fork"), Ok(()));
     }
 }

@@ -1,7 +1,7 @@
 //! What is sent: the RSL a person wrote, with the relations that `-o`, `-s`, `-w` and `-dryrun` add (gram.md §21). Pure.
 
 use crate::job::JobError;
-use rsl::{Operator, Relation, RelationOperator, Spec, Value};
+use rsl::{Operator, Relation, Spec, Value};
 
 /// The variable that stands for the embedded server in RSL; scripts rely on this name.
 const GASS_VARIABLE: &str = "GLOBUSRUN_GASS_URL";
@@ -75,7 +75,7 @@ pub fn find<'a>(spec: &'a Spec, attribute: &str) -> Option<&'a Relation> {
 
 /// `name = values`.
 pub fn relation(name: &str, values: Vec<Value>) -> Spec {
-    Spec::Relation(Relation { name: name.as_bytes().to_vec(), operator: RelationOperator::Equal, values })
+    Spec::Relation(Relation::equal(name, values))
 }
 
 /// A literal.

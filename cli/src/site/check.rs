@@ -1,6 +1,11 @@
 //! What is wrong with a site although its file can be read: certificates, trust directory, gridmap, services, folders.
 
-use super::{Problem, Site, create::machine_name, tables::nearest};
+use super::{
+    Problem, Site,
+    create::machine_name,
+    launcher::{self, Launcher},
+    tables::nearest,
+};
 use gatekeeper::service::{SCHEDULERS, ServiceTable};
 use gsi::{BanList, Credential, Expect, Gridmap, GsiError, TrustDirectory, banlist::BanListError, chain};
 use jiff::{Timestamp, ToSpan};
@@ -42,9 +47,12 @@ pub fn problems(site: &Site, file: &Path, now: Timestamp) -> Vec<Problem> {
     if let Some(folder) = &gatekeeper.gridmapdir {
         found.folder(file, "gridmapdir", folder);
     }
+    if let Some(launcher) = &site.launcher {
+        found.problems.extend(launcher::problems(launcher, site, file));
+    }
     let trust = trust(&mut found, &gatekeeper.trust);
     host_certificate(&mut found, site, trust.as_ref(), now);
-    gridmap(&mut found, &gatekeeper.gridmap);
+    gridmap(&mut found, &gatekeeper.gridmap, site.launcher.as_ref());
     bans(&mut found, &gatekeeper.bans_file(), gatekeeper.banned.is_some(), now);
     found.problems
 }
@@ -101,7 +109,7 @@ fn host_certificate(found: &mut Found, site: &Site, trust: Option<&TrustDirector
     if !missing.is_empty() {
         return;
     }
-    let credential = match Credential::read_pair(certificate, key, None) {
+    let credential = match credential(site) {
         Ok(credential) => credential,
         Err(error) => return found.add(certificate, format!("cannot be used with its key: {error}")),
     };
@@ -125,6 +133,15 @@ fn host_certificate(found: &mut Found, site: &Site, trust: Option<&TrustDirector
                 found.add(certificate, format!("clients that ask for {host} refuse it: {error}; {advice}"));
             }
         }
+    }
+}
+
+/// The host's credential. At a site for many accounts the key is the gatekeeper's, which others than root cannot read.
+fn credential(site: &Site) -> Result<Credential, gsi::GsiError> {
+    let (certificate, key) = (&site.gatekeeper.certificate, &site.gatekeeper.key);
+    match &site.launcher {
+        None => Credential::read_pair(certificate, key, None),
+        Some(_) => Credential::from_pem(&[std::fs::read(certificate)?, std::fs::read(key)?].concat()),
     }
 }
 
@@ -152,11 +169,11 @@ fn bans(found: &mut Found, file: &Path, named: bool, now: Timestamp) {
 /// Every problem of a grid-mapfile.
 pub fn gridmap_problems(file: &Path) -> Vec<Problem> {
     let mut found = Found { problems: Vec::new() };
-    gridmap(&mut found, file);
+    gridmap(&mut found, file, None);
     found.problems
 }
 
-fn gridmap(found: &mut Found, file: &Path) {
+fn gridmap(found: &mut Found, file: &Path, launcher: Option<&Launcher>) {
     let gridmap = match Gridmap::read(file) {
         Ok(gridmap) => gridmap,
         Err(error) => return found.add(file, error.to_string()),
@@ -175,6 +192,12 @@ fn gridmap(found: &mut Found, file: &Path) {
         for account in entry.accounts.iter().filter(|account| !account.starts_with('.')) {
             if let Ok(None) = nix::unistd::User::from_name(account) {
                 let message = format!("{} is mapped to {account}, which is no account here", entry.subject);
+                found.at(file, Some(entry.line), message);
+            } else if let Some(objection) =
+                launcher.and_then(|launcher| launcher::objection(launcher, account))
+            {
+                let message =
+                    format!("{} is mapped to {account}, which runs no jobs: {objection}", entry.subject);
                 found.at(file, Some(entry.line), message);
             }
         }

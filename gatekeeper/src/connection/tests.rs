@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::ServiceConfig;
 use crate::fake::{self, Fake};
+use crate::policy::RunsAs;
 use crate::start::{Direct, Starter};
 use gram::StateMask;
 use gram::wire::{self, request};
@@ -42,7 +43,7 @@ fn house() -> House {
     let state = folder.path().to_owned();
     let starter = Starter::Direct(Direct { state, command: vec!["/bin/false".into()], uid, patience: limit });
     let site = Site {
-        rules: SiteRules::load(&config, "alice").unwrap(),
+        rules: SiteRules::load(&config, RunsAs::Personal("alice".into())).unwrap(),
         launcher: Arc::new(Launcher::new(folder.path().to_owned(), starter, limit)),
         audit: Arc::new(Audit::open(&config.audit).unwrap()),
         limits: Limits::default(),

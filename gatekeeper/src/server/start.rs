@@ -37,6 +37,9 @@ pub enum StartError {
     /// Certificates, services or limits cannot be used.
     #[error("{0}")]
     Setup(String),
+    /// The network is no place for root.
+    #[error("the gatekeeper does not run as root")]
+    Root,
     /// Who we are cannot be found out.
     #[error("uid {0} has no name in /etc/passwd, and LOGNAME is not set")]
     Nameless(u32),
@@ -60,6 +63,16 @@ pub(crate) fn listen(address: &str) -> Result<(TcpListener, u16), StartError> {
     let listener = endpoint::listen(address).map_err(failed)?;
     let port = listener.local_addr().map_err(failed)?.port();
     Ok((listener, port))
+}
+
+/// A socket that somebody else has made and bound.
+pub(crate) fn adopt(socket: std::net::TcpListener) -> Result<(TcpListener, u16), StartError> {
+    let adopted = socket.set_nonblocking(true).and_then(|()| {
+        let listener = TcpListener::from_std(socket)?;
+        let port = listener.local_addr()?.port();
+        Ok((listener, port))
+    });
+    adopted.map_err(|error| StartError::Setup(format!("the socket handed over cannot be used: {error}")))
 }
 
 /// The name of our account: `/etc/passwd` first; accounts that live elsewhere are named by LOGNAME.

@@ -1,6 +1,6 @@
 //! A personal gatekeeper's way: the manager is a child of the gatekeeper and runs as the same account.
 
-use super::{NotStarted, says_ready};
+use super::{Greeting, NotStarted, greeting};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -45,10 +45,10 @@ impl Direct {
             .spawn()
             .map_err(|source| NotStarted::Spawn { program: program.clone(), source })?;
         tracing::info!(account, pid = child.id(), "job manager started");
-        let greeting = child.stdout.take();
+        let output = child.stdout.take();
         let ready = tokio::time::timeout(self.patience, async {
-            match greeting {
-                Some(output) => says_ready(output).await,
+            match output {
+                Some(output) => matches!(greeting(output).await, Greeting::Ready),
                 None => false,
             }
         });

@@ -62,6 +62,35 @@ fn a_proxy_name_is_one_common_name_longer() {
     assert_eq!(proxy, Name::from_der(proxy.as_der()).unwrap());
 }
 
+/// A name with something in it that would be signed but not shown. Found by fuzzing: the parser stops there quietly.
+#[test]
+fn what_cannot_be_shown_is_refused() {
+    let attribute =
+        |oid: &[u8]| der::sequence(&[&der::object_identifier(oid), &der::element(UTF8_STRING, &[b"x"])]);
+    let (cn, rdn) = (attribute(&[0x55, 4, 3]), |content: &[u8]| der::element(der::SET, &[content]));
+    let good = rdn(&cn);
+    assert!(Name::from_der(&der::sequence(&[&good, &good])).is_ok());
+    for bad in [
+        rdn(&[]),
+        rdn(&[0; 13]),
+        rdn(&[&cn[..], &[5, 0]].concat()),
+        rdn(&der::sequence(&[&der::object_identifier(&[0x55, 4, 3])])),
+        rdn(&der::sequence(&[&cn, &cn])),
+        der::sequence(&[]),
+        vec![0, 0],
+    ] {
+        assert!(Name::from_der(&der::sequence(&[&bad, &good])).is_err(), "{bad:x?}");
+        assert!(Name::from_der(&der::sequence(&[&good, &bad])).is_err(), "{bad:x?}");
+    }
+}
+
+#[test]
+fn values_of_one_relative_name_stand_in_the_order_of_their_encodings() {
+    let name = Name::parse_one_line("/O=Grid/CN=x+emailAddress=a@1").unwrap();
+    assert_eq!(name.subject(), Name::from_der(name.as_der()).unwrap().subject());
+    assert_eq!(name, Name::parse_one_line("/O=Grid/emailAddress=a@1+CN=x").unwrap());
+}
+
 proptest::proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {

@@ -3,7 +3,7 @@
 use super::table::{self, Attribute, Kind, OF_MULTI_REQUESTS};
 use super::{BAD_RSL, Request, UNKNOWN_ATTRIBUTE, Violation, read};
 use crate::spelling::nearest;
-use crate::{Operator, Relation, RelationOperator, Spec};
+use crate::{Operator, Place, Relation, RelationOperator, Spec};
 
 /// Checks a canonicalised, evaluated specification against the table (rsl.md §7 steps 1-6): shape, unknown attributes
 /// (with "did you mean"), validity for this request, enumerations, required ones. `scheduler` adds the extensions of §10.
@@ -29,6 +29,7 @@ pub fn check(spec: &Spec, request: Request, scheduler: &str) -> Result<(), Viola
                 code,
                 attribute: attribute.canonical_name(),
                 message: format!("attribute `{name}` is missing; {} needs ({name}=…)", request.describe()),
+                place: Place::default(),
             });
         }
     }
@@ -37,7 +38,12 @@ pub fn check(spec: &Spec, request: Request, scheduler: &str) -> Result<(), Viola
 
 /// A job is an `&` of relations with `=`.
 fn shape(spec: &Spec) -> Result<Vec<&Relation>, Violation> {
-    let bad = |message: String| Violation { code: BAD_RSL, attribute: String::new(), message };
+    let bad = |message: String| Violation {
+        code: BAD_RSL,
+        attribute: String::new(),
+        message,
+        place: Place::default(),
+    };
     let operands = match spec {
         Spec::Boolean(Operator::And, operands) => operands,
         Spec::Boolean(Operator::Multi, _) => {
@@ -71,6 +77,7 @@ fn shape(spec: &Spec) -> Result<Vec<&Relation>, Violation> {
                         "attribute `{name}` is compared with `{}`; a job may only use `=`",
                         relation.operator.symbol()
                     ),
+                    place: relation.place,
                 })
             }
             Spec::Boolean(operator, _) => Err(bad(format!(
@@ -83,13 +90,14 @@ fn shape(spec: &Spec) -> Result<Vec<&Relation>, Violation> {
 
 fn check_relation(relation: &Relation, request: Request, scheduler: &str) -> Result<(), Violation> {
     let Some(attribute) = table::find(&relation.name, scheduler) else {
-        return Err(unknown(&relation.name, scheduler));
+        return Err(unknown(relation, scheduler));
     };
     if !attribute.valid_in.contains(&request) {
         return Err(Violation {
             code: request.misplaced_code(),
             attribute: attribute.canonical_name(),
             message: misplaced(attribute, request, scheduler),
+            place: relation.place,
         });
     }
     match attribute.kind {
@@ -112,7 +120,8 @@ fn misplaced(attribute: &Attribute, request: Request, scheduler: &str) -> String
     }
 }
 
-fn unknown(name: &[u8], scheduler: &str) -> Violation {
+fn unknown(relation: &Relation, scheduler: &str) -> Violation {
+    let name = relation.name.as_slice();
     let shown = String::from_utf8_lossy(name);
     let elsewhere: Vec<&str> = table::schedulers_with(name).collect();
     let of_multi_request = OF_MULTI_REQUESTS.iter().any(|multi| multi.as_bytes().eq_ignore_ascii_case(name));
@@ -130,6 +139,7 @@ fn unknown(name: &[u8], scheduler: &str) -> Violation {
         code: UNKNOWN_ATTRIBUTE,
         attribute: shown.clone().into_owned(),
         message: format!("unknown attribute `{shown}`; {advice}"),
+        place: relation.place,
     }
 }
 

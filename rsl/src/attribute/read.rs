@@ -118,7 +118,7 @@ pub(super) fn word<'a>(relation: &'a Relation, attribute: &Attribute) -> Result<
         words => format!("one of {}", words.join(", ")),
     };
     let [Value::Literal(word)] = relation.values.as_slice() else {
-        return Err(violation(attribute, attribute.malformed, &format!("must be {right}")));
+        return Err(violation(relation, attribute, attribute.malformed, &format!("must be {right}")));
     };
     if words.iter().any(|allowed| allowed.as_bytes() == word) {
         return Ok(word);
@@ -126,20 +126,26 @@ pub(super) fn word<'a>(relation: &'a Relation, attribute: &Attribute) -> Result<
     let shown = String::from_utf8_lossy(word);
     let meant = nearest(&shown, words.iter().copied());
     let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
-    Err(violation(attribute, attribute.invalid, &format!("is `{shown}`, but must be {right}{meant}")))
+    Err(violation(
+        relation,
+        attribute,
+        attribute.invalid,
+        &format!("is `{shown}`, but must be {right}{meant}"),
+    ))
 }
 
-fn violation(attribute: &Attribute, code: u16, what: &str) -> Violation {
+fn violation(relation: &Relation, attribute: &Attribute, code: u16, what: &str) -> Violation {
     Violation {
         code,
         attribute: attribute.canonical_name(),
         message: format!("attribute `{}` {what}", attribute.name),
+        place: relation.place,
     }
 }
 
 fn malformed(relation: &Relation, right: &str) -> Violation {
     match table::find_anywhere(&relation.name) {
-        Some(attribute) => violation(attribute, attribute.malformed, &format!("must be {right}")),
+        Some(attribute) => violation(relation, attribute, attribute.malformed, &format!("must be {right}")),
         None => unknown(relation),
     }
 }
@@ -148,7 +154,7 @@ fn invalid(relation: &Relation, found: &[u8], right: &str) -> Violation {
     match table::find_anywhere(&relation.name) {
         Some(attribute) => {
             let found = String::from_utf8_lossy(found);
-            violation(attribute, attribute.invalid, &format!("is `{found}`, but must be {right}"))
+            violation(relation, attribute, attribute.invalid, &format!("is `{found}`, but must be {right}"))
         }
         None => unknown(relation),
     }
@@ -161,6 +167,7 @@ fn unknown(relation: &Relation) -> Violation {
         code: UNKNOWN_ATTRIBUTE,
         attribute: name.clone().into_owned(),
         message: format!("unknown attribute `{name}`"),
+        place: relation.place,
     }
 }
 

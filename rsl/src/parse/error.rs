@@ -1,7 +1,8 @@
 //! Where and why parsing stopped, and how that is shown to a person.
 
 use super::{Input, continues_bare, is_space, starts_bare};
-use std::fmt::{self, Write as _};
+use crate::place::{self, CONTEXT};
+use std::fmt;
 
 /// Where and why parsing stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,9 +16,6 @@ pub struct ParseError {
     pub message: String,
 }
 
-/// How much of a long line [`ParseError::underline`] shows on each side of the mistake, in characters.
-const CONTEXT: usize = 60;
-
 impl ParseError {
     /// The offending line with the place underlined, for people: line and column, 1-based.
     ///
@@ -30,34 +28,8 @@ impl ParseError {
     /// );
     /// ```
     pub fn underline(&self, source: &[u8]) -> String {
-        let (before, after) = source.split_at(self.offset.min(source.len()));
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let left = printable(before.rsplit(|&byte| byte == b'\n').next().unwrap_or_default());
-        let rest_of_line = after.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        let (span, right) = rest_of_line.split_at(self.length.min(rest_of_line.len()));
-        let (span, right) = (printable(span), printable(right));
-
-        let column = left.len() + 1;
-        let cut = left.len().saturating_sub(CONTEXT);
-        let left: String = left.into_iter().skip(cut).collect();
-        let carets = span.len().clamp(1, CONTEXT);
-        let more = if cut > 0 { "…" } else { "" };
-        let shown: String = span.into_iter().chain(right).take(carets + CONTEXT).collect();
-
-        let number = line.to_string();
-        let margin = " ".repeat(number.len());
-        let indent = " ".repeat(more.chars().count() + left.chars().count());
-        let mut text = format!("line {line}, column {column}: {}\n{margin} |\n", self.message);
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{number} | {more}{left}{shown}");
-        let _ = write!(text, "{margin} | {indent}{}", "^".repeat(carets));
-        text
+        place::underline(source, self.offset, self.length, &self.message)
     }
-}
-
-/// One character for each that a terminal would show; control characters as blanks, so that carets stay in step.
-fn printable(bytes: &[u8]) -> Vec<char> {
-    String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// What the grammar allows at a place.

@@ -123,8 +123,10 @@ fn any_spec() -> impl Strategy<Value = Spec> {
         RelationOperator::Greater,
         RelationOperator::GreaterOrEqual,
     ]);
-    let relation = (text(), operator, proptest::collection::vec(value, 1..4))
-        .prop_map(|(name, operator, values)| Spec::Relation(Relation { name, operator, values }));
+    let relation =
+        (text(), operator, proptest::collection::vec(value, 1..4)).prop_map(|(name, operator, values)| {
+            Spec::Relation(Relation { name, operator, values, place: Place::default() })
+        });
     relation.prop_recursive(3, 12, 4, |inner| {
         let operator = proptest::sample::select(vec![Operator::And, Operator::Or, Operator::Multi]);
         (operator, proptest::collection::vec(inner, 1..4))
