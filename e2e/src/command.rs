@@ -184,14 +184,55 @@ impl Running {
         output
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+        self.signal(Signal::INT);
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// A number of its `/proc/<pid>/status`, such as `VmRSS` (kB).
+    #[track_caller]
+    pub fn status_number(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("no number {name} in {status}"))
+    }
+
+    /// Waits until standard error contains `text`.
+    #[track_caller]
+    pub fn wait_for_error(&self, text: &str) {
+        let printed = self.stderr.wait(Instant::now() + DEADLINE, |printed| printed.contains(text));
+        assert!(printed.contains(text), "{} did not log {text:?} but {printed}", self.line);
+    }
+
+    /// Waits until standard error is as wanted.
+    #[track_caller]
+    pub fn wait_for_errors(&self, wanted: impl Fn(&str) -> bool) {
+        let printed = self.stderr.wait(Instant::now() + DEADLINE, &wanted);
+        assert!(wanted(&printed), "{} has logged {printed}", self.line);
     }
 
     /// What it has printed on standard error so far.
     pub fn errors_so_far(&self) -> String {
         self.stderr.wait(Instant::now(), |_| true)
+    }
+
+    /// Waits until it has ended; its output can still be asked for.
+    #[track_caller]
+    pub fn wait_for_end(&self) {
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).expect("it is our child");
+        assert!(wait_for_end(&process, Instant::now() + DEADLINE), "{} does not end", self.line);
     }
 
     /// Waits for its end.

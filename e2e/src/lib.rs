@@ -21,8 +21,11 @@
 //! | [`user`] | a user's folder, proxy and commands |
 //! | [`stock`] | which stock programs are installed; skipping what needs them |
 //! | [`by_hand`] | the protocol through `openssl s_client`, for what no client says |
+//! | [`accounts`] | throw-away local accounts, for root |
 //! | [`pki`] | a certificate authority made with openssl |
+//! | [`forgery`] | certificates that are wrong in one way each |
 //! | [`stock_site`], [`our_site`] | a running site of either make |
+//! | [`mortal_site`] | a site of ours whose processes are killed |
 //! | [`command`] | running a program with a deadline |
 //! | [`processes`] | stopping everything a site has started |
 #![allow(
@@ -31,8 +34,11 @@
     reason = "this crate is a test harness: it fails by panicking, as tests do"
 )]
 
+pub mod accounts;
 pub mod by_hand;
 pub mod command;
+pub mod forgery;
+pub mod mortal_site;
 pub mod our_site;
 pub mod pki;
 pub mod processes;

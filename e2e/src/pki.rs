@@ -33,6 +33,8 @@ pub struct Identity {
 /// The authority and everybody it has certified.
 #[derive(Debug, Clone)]
 pub struct Pki {
+    /// The authority itself; no host and no user.
+    pub authority: Identity,
     /// Trust directory: the CA under its hash, and its signing policy.
     pub trust: PathBuf,
     /// The site: named after this machine, also good for `localhost`.
@@ -70,6 +72,11 @@ impl Pki {
             key: folder.join(name).with_extension("key"),
         };
         Self {
+            authority: Identity {
+                subject: format!("{ORGANISATION}/CN=Test Authority"),
+                certificate: folder.join("ca.pem"),
+                key: folder.join("ca.key"),
+            },
             trust: folder.join("certificates"),
             host: identity("host", &host_name()),
             alice: identity("alice", "Alice Adams"),
@@ -170,13 +177,13 @@ fn certify(folder: &Path, name: &str, common_name: &str, extensions: &str) {
     fs::set_permissions(file("pem"), Permissions::from_mode(0o644)).expect("ours");
 }
 
-fn openssl(arguments: &[&str]) -> Command {
+pub(crate) fn openssl(arguments: &[&str]) -> Command {
     let mut command = Command::new("openssl");
     command.args(arguments);
     command
 }
 
-fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let mut owned = Command::new(command.get_program());
     owned.args(command.get_args());
     let finished = command::run(owned);

@@ -33,7 +33,7 @@ impl StockSite {
         let options = format!(
             "-globus-toolkit-version 6.2\n-target-globus-location /usr\n-x509-cert-dir {}\n\
              -state-file-dir {state}\n-globus-job-dir {state}\n-log-levels FATAL|ERROR|WARN\n-log-pattern {}\n",
-            pki.trust.display(),
+            setup.trust(pki).display(),
             file("jobmanager.log").display(),
             state = file("state").display(),
         );
@@ -62,7 +62,7 @@ impl StockSite {
             .arg("-gridmap")
             .arg(&gridmap)
             .arg("-x509_cert_dir")
-            .arg(&pki.trust)
+            .arg(setup.trust(pki))
             .arg("-x509_user_cert")
             .arg(&pki.host.certificate)
             .arg("-x509_user_key")

@@ -132,15 +132,20 @@ impl User {
 
     /// One of the user's commands by its classic name, in the user's environment: nothing of ours leaks into it.
     pub fn command(&self, program: &str) -> Command {
-        self.other_command(&match self.client {
+        let file = match self.client {
             Kind::Stock => stock::program(program),
             Kind::Ours => self.links.join(program),
-        })
+        };
+        self.at_home(Command::new(file))
     }
 
-    /// Another program as the user starts it.
-    pub fn other_command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+    /// `gridiron` itself in the user's environment, whatever make the user's other commands are.
+    pub fn gridiron(&self) -> Command {
+        self.at_home(Command::new(gridiron()))
+    }
+
+    /// The command in the user's environment.
+    pub fn at_home(&self, mut command: Command) -> Command {
         command
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())

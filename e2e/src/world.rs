@@ -9,7 +9,12 @@ use crate::{
     stock_site::StockSite,
     user::{Kind, User},
 };
-use std::{fs, ops::Deref, process::Command};
+use std::{
+    fs,
+    ops::Deref,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// What differs from site to site.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +23,12 @@ pub struct Setup {
     pub gridmap_lines: Vec<String>,
     /// Environment of the site's programs besides the usual.
     pub site_environment: Vec<(&'static str, String)>,
+    /// The site's certificate and key, when they are not the shared ones.
+    pub host: Option<(PathBuf, PathBuf)>,
+    /// The site's trust directory, when it is not the users'.
+    pub trust: Option<PathBuf>,
+    /// Lines of the `[gatekeeper]` table of a site of ours, and of the tables below it.
+    pub gatekeeper_lines: Vec<String>,
 }
 
 impl Setup {
@@ -33,6 +44,11 @@ impl Setup {
             text.push('\n');
         }
         text
+    }
+
+    /// Whom the site trusts.
+    pub fn trust<'a>(&'a self, pki: &'a Pki) -> &'a Path {
+        self.trust.as_deref().unwrap_or(&pki.trust)
     }
 
     /// The services by name, with whether they take limited proxies.
@@ -93,6 +109,15 @@ impl World {
         match &self.site {
             Site::Stock(site) => site.contact(),
             Site::Ours(site) => site.contact(),
+        }
+    }
+
+    /// The site, when it is ours.
+    #[track_caller]
+    pub fn our_site(&self) -> &OurSite {
+        match &self.site {
+            Site::Ours(site) => site,
+            Site::Stock(_) => panic!("this is a stock site"),
         }
     }
 

@@ -10,10 +10,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("gsi", &[]),
     ("gram", &["gsi"]),
     ("gass", &["gsi"]),
-    ("gatekeeper", &["gsi", "gram"]),
+    // Root's program imports nothing; what asks it, and what starts it, take its protocol and settings from it.
+    ("launcher", &[]),
+    ("gatekeeper", &["gsi", "gram", "launcher"]),
     ("jobmanager", &["rsl", "gsi", "gram", "gass"]),
     // The one program starts the daemons (`gridiron serve`, `gridiron demo`); it uses their front, not their insides.
-    ("gridiron", &["rsl", "gsi", "gram", "gass", "gatekeeper", "jobmanager"]),
+    ("gridiron", &["rsl", "gsi", "gram", "gass", "gatekeeper", "launcher", "jobmanager"]),
     ("e2e", &[]),
     ("xtask", &[]),
 ];
@@ -21,6 +23,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Libraries that only `gsi` may name: TLS, X.509 and the cryptography below them.
 const GSI_ONLY: &[&str] =
     &["aws-lc-rs", "rcgen", "rustls", "rustls-pki-types", "tokio-rustls", "x509-parser"];
+
+/// All that is compiled into the program that is root, down to the system's library.
+const ROOTS_OWN: &[&str] =
+    &["bitflags", "cfg-if", "close_fds", "errno", "libc", "linux-raw-sys", "listenfd", "nix", "rustix"];
 
 /// Second stacks: what must not come in, not even through a dependency of a dependency.
 const RIVALS: &[(&str, &str)] = &[
@@ -148,6 +154,18 @@ struct Compiled {
     name: String,
     version: String,
     licence: String,
+}
+
+#[test]
+fn the_root_program_stays_small() {
+    let arguments =
+        ["tree", "--package", "launcher", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
+    let output = String::from_utf8(cargo(&arguments)).expect("cargo tree is text");
+    let names: BTreeSet<&str> = output.lines().filter_map(|line| line.split(' ').next()).collect();
+    let mut expected: BTreeSet<&str> = ROOTS_OWN.iter().copied().collect();
+    expected.insert("launcher");
+    assert!(names.is_subset(&expected), "new to the program that is root: {:?}", &names - &expected);
+    assert!(names.contains("rustix"), "the list is there");
 }
 
 fn compiled() -> BTreeSet<Compiled> {

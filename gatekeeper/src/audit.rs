@@ -1,5 +1,11 @@
 //! The audit file: one JSON line per decision, written with one append.
 
+pub mod database;
+pub mod entry;
+pub mod reader;
+pub mod recorder;
+
+use crate::refusal::Refusal;
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -50,7 +56,10 @@ pub struct Record {
     /// The account asked for, then the one granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// The line of the gridmap that decided.
+    /// The file that decided: the gridmap, or the one that speaks against it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// The line of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
     /// The GRAM error number of the job manager's answer.
@@ -59,9 +68,15 @@ pub struct Record {
     /// The job contact.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// The stable name of the reason of a refusal (docs/refusals.md).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
     /// The true reason of a refusal, which the client does not learn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What a stricter site would have refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 impl Record {
@@ -77,10 +92,23 @@ impl Record {
             operation: None,
             service: None,
             account: None,
+            file: None,
             line: None,
             error: None,
             job: None,
+            code: None,
             reason: None,
+            warning: None,
+        }
+    }
+
+    /// It is refused.
+    pub fn refused(&mut self, refusal: &Refusal) {
+        tracing::info!(code = refusal.code(), %refusal, "refused");
+        self.code = Some(refusal.code());
+        self.reason = Some(refusal.to_string());
+        if let Some((file, line)) = refusal.place() {
+            (self.file, self.line) = (Some(file.to_owned()), line);
         }
     }
 
@@ -94,7 +122,9 @@ impl Record {
         }
         let mut record = self.clone();
         let texts = [&mut record.subject, &mut record.identity, &mut record.service, &mut record.account];
-        for text in texts.into_iter().chain([&mut record.job, &mut record.reason]).flatten() {
+        for text in
+            texts.into_iter().chain([&mut record.job, &mut record.reason, &mut record.warning]).flatten()
+        {
             if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
                 text.truncate(end);
             }
@@ -119,6 +149,11 @@ impl Audit {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         Ok(Self { path: path.to_owned(), file: Mutex::new(append(path)?) })
+    }
+
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Writes one line. A decision that cannot be recorded is logged with its content.

@@ -1,10 +1,16 @@
 //! The `[gatekeeper]` table of gridiron.toml and the `[service.NAME]` tables.
 
+mod limits;
+
+pub use limits::{Limit, Limits};
+
+use gsi::chain::{ChainPolicy, CrlOutOfDate};
+use gsi::signature::MIN_RSA_BITS;
 use serde::Deserialize;
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// The front door's settings; unknown keys are errors.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Address, default `[::]:2119` (dual-stack); port 0 = ephemeral.
@@ -19,10 +25,20 @@ pub struct Config {
     pub trust: PathBuf,
     /// grid-mapfile.
     pub gridmap: PathBuf,
+    /// Ban list; default `banned` beside the gridmap, which need not be there. One that is named here must be.
+    pub banned: Option<PathBuf>,
+    /// A CA's revocation list that has run out: refuse everything of that CA, or warn.
+    #[serde(default)]
+    pub crl_out_of_date: CrlOutOfDate,
+    /// Fewest bits of every RSA key in a client's chain; not less than 2048.
+    #[serde(default = "default_min_rsa_bits")]
+    pub min_rsa_bits: usize,
     /// Pool accounts' lease directory (GRIDMAPDIR).
     pub gridmapdir: Option<PathBuf>,
     /// Audit log file (JSON lines).
     pub audit: PathBuf,
+    /// The gatekeeper's own folder of accounts with unfinished jobs; made when missing.
+    pub register: PathBuf,
     /// State directory shared with the job managers: `<state>/<account>/`.
     pub state: PathBuf,
     /// Folder of classic service files, read in addition to `[service.*]`.
@@ -30,6 +46,9 @@ pub struct Config {
     /// While one of these files exists nobody is let in.
     #[serde(default = "default_nologin")]
     pub nologin: Vec<PathBuf>,
+    /// Lets a gatekeeper without a launcher run as root, with all its jobs. For throw-away sites on loopback.
+    #[serde(default)]
+    pub run_as_root: bool,
     /// Bounds on what a peer can use up.
     #[serde(default)]
     pub limits: Limits,
@@ -40,10 +59,41 @@ pub struct Config {
     /// on its standard output once its control socket answers; the pipe is closed after that.
     #[serde(skip)]
     pub jobmanager_command: Vec<std::ffi::OsString>,
+    /// The launcher's socket (filled by the caller): job managers are started there, each as its account. None: a
+    /// personal gatekeeper, which starts them itself.
+    #[serde(skip)]
+    pub launcher: Option<PathBuf>,
+}
+
+impl Config {
+    /// How chains are judged here.
+    #[must_use]
+    pub fn chain_policy(&self) -> ChainPolicy {
+        ChainPolicy { crl_out_of_date: self.crl_out_of_date, min_rsa_bits: self.min_rsa_bits }
+    }
+
+    /// The ban list.
+    #[must_use]
+    pub fn bans_file(&self) -> PathBuf {
+        self.banned.clone().unwrap_or_else(|| self.gridmap.with_file_name("banned"))
+    }
+
+    /// What is wrong with the numbers.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = self.limits.problems();
+        if self.min_rsa_bits < MIN_RSA_BITS {
+            problems.push(format!(
+                "`min_rsa_bits` is {}; keys of less than {MIN_RSA_BITS} bits cannot be let in",
+                self.min_rsa_bits
+            ));
+        }
+        problems
+    }
 }
 
 /// One `[service.NAME]` table.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceConfig {
     /// Scheduler adapter: "fork".
@@ -53,65 +103,8 @@ pub struct ServiceConfig {
     pub accept_limited: bool,
 }
 
-/// The `[gatekeeper.limits]` table: deadlines in seconds, and how many connections are served at once.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// For the TLS handshake and delegation.
-    pub handshake_seconds: u64,
-    /// For the request to arrive, and for the reply to be taken.
-    pub request_seconds: u64,
-    /// For the job manager's answer.
-    pub answer_seconds: u64,
-    /// For a job manager to start.
-    pub start_seconds: u64,
-    /// For running requests to finish when the gatekeeper stops.
-    pub stop_seconds: u64,
-    /// Connections served at once; more wait to be accepted.
-    pub connections: usize,
-    /// Of these, from one address (an IPv6 /64 counts as one); more are closed at once.
-    pub connections_per_address: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            handshake_seconds: 60,
-            request_seconds: 30,
-            answer_seconds: 600, // as long as a stock gatekeeper gives the whole exchange
-            start_seconds: 30,
-            stop_seconds: 30,
-            connections: 512,
-            connections_per_address: 256,
-        }
-    }
-}
-
-impl Limits {
-    /// [`Self::handshake_seconds`].
-    pub fn handshake(&self) -> Duration {
-        Duration::from_secs(self.handshake_seconds)
-    }
-
-    /// [`Self::request_seconds`].
-    pub fn request(&self) -> Duration {
-        Duration::from_secs(self.request_seconds)
-    }
-
-    /// [`Self::answer_seconds`].
-    pub fn answer(&self) -> Duration {
-        Duration::from_secs(self.answer_seconds)
-    }
-
-    /// [`Self::start_seconds`].
-    pub fn start(&self) -> Duration {
-        Duration::from_secs(self.start_seconds)
-    }
-
-    /// [`Self::stop_seconds`].
-    pub fn stop(&self) -> Duration {
-        Duration::from_secs(self.stop_seconds)
-    }
+fn default_min_rsa_bits() -> usize {
+    MIN_RSA_BITS
 }
 
 /// Where stock gatekeepers look: `/etc/nologin`, `/etc/globus-nologin`, `$GLOBUS_LOCATION/etc/globus-nologin`.
@@ -127,7 +120,7 @@ pub fn default_nologin() -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    const TABLE: &str = "listen = '[::]:0'\ncertificate = 'c'\nkey = 'k'\ntrust = 't'\ngridmap = 'g'\naudit = 'a'\nstate = 's'\n";
+    const TABLE: &str = "listen = '[::]:0'\ncertificate = 'c'\nkey = 'k'\ntrust = 't'\ngridmap = 'g'\naudit = 'a'\nregister = 'r'\nstate = 's'\n";
 
     #[test]
     fn limits_have_defaults_one_by_one() {

@@ -3,45 +3,42 @@
 //! A step that has not happened cannot be skipped: only [`Conversation<Permitted>`] can ask a job manager for anything,
 //! and only a permit makes one.
 
+use crate::attendance::Attendance;
 use crate::audit::{Audit, Outcome, Record};
 use crate::config::Limits;
-use crate::launch::Launcher;
-use crate::policy::{self, Asker, Map, Permit, Rules};
+use crate::policy::{Asker, Permit};
+use crate::rate::Rates;
 use crate::refusal::{Answer, Refusal};
-use crate::reload::Reloaded;
-use crate::service::ServiceTable;
+use crate::rules::SiteRules;
 use gram::control::v1;
 use gram::wire::{GatekeeperBody, JobReply, JobRequest, Target, reply};
 use gram::{GramError, exchange};
+use gsi::admission::{Crowded, Guest, Stranger};
 use gsi::{Acceptor, KeyPool, SecureStream};
-use std::path::PathBuf;
+use jiff::Timestamp;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-/// What all connections share.
+/// What all connections share. A changed configuration makes another one, for the connections that come after.
+#[derive(Clone)]
 pub struct Site {
-    /// The gridmap.
-    pub map: Box<Map>,
-    /// The services.
-    pub services: Reloaded<ServiceTable>,
-    /// The account everything runs as.
-    pub runs_as: String,
+    /// Who may come in.
+    pub rules: SiteRules,
     /// The job managers.
-    pub launcher: Launcher,
+    pub managers: Arc<Attendance>,
     /// Where decisions are recorded.
-    pub audit: Audit,
+    pub audit: Arc<Audit>,
     /// Deadlines.
     pub limits: Limits,
-    /// While one of these exists nobody is let in.
-    pub nologin: Vec<PathBuf>,
+    /// How often subjects have asked lately.
+    pub rates: Arc<Rates>,
     /// Our name in contacts.
     pub host: String,
     /// Our port.
     pub port: u16,
-    /// Our identity.
-    pub subject: String,
 }
 
 impl std::fmt::Debug for Site {
@@ -50,11 +47,24 @@ impl std::fmt::Debug for Site {
     }
 }
 
+/// What connections are accepted with.
+#[derive(Debug)]
+pub struct Door {
+    /// Shows the host certificate.
+    pub acceptor: Acceptor,
+    /// Our identity.
+    pub subject: String,
+}
+
 /// A connection that has come in, nothing known about the other end but its address.
 #[derive(Debug)]
 pub struct Accepted {
     /// The socket.
     pub tcp: TcpStream,
+    /// Its place among those not authenticated yet.
+    pub place: Result<Stranger, Crowded>,
+    /// When it came.
+    pub since: Instant,
     /// What is known for the audit file.
     pub record: Record,
 }
@@ -63,6 +73,7 @@ pub struct Accepted {
 #[derive(Debug)]
 pub struct Conversation<Step, Stream = SecureStream> {
     stream: Stream,
+    since: Instant,
     record: Box<Record>,
     step: Step,
 }
@@ -120,63 +131,69 @@ impl Operation {
 }
 
 /// Serves one connection from beginning to end.
-pub async fn serve(accepted: Accepted, site: &Site, acceptor: &Acceptor, keys: &KeyPool) {
-    match accepted.authenticate(site, acceptor, keys).await {
-        Some(conversation) => conversation.converse(site).await,
-        None => tracing::debug!("closed before anything was said"),
+pub async fn serve(accepted: Accepted, site: &Site, door: &Door, keys: &KeyPool) {
+    let Accepted { tcp, place, since, mut record } = accepted;
+    // The handshake needs much more room than what follows, which most of the time is waiting.
+    match Box::pin(authenticate(tcp, place, site, door, keys)).await {
+        // The place is kept as long as the conversation lasts.
+        Ok((stream, delegated, place)) => {
+            let asker = Asker::from(stream.peer());
+            record.warning = stream.peer().tolerated.first().map(ToString::to_string);
+            let conversation = Conversation::new(stream, since, record, asker, delegated);
+            match &place {
+                Ok(Guest { .. }) => conversation.converse(site, &door.subject).await,
+                Err(crowded) => conversation.refuse(&Refusal::Crowded(*crowded)).tell(site).await,
+            }
+        }
+        Err(refusal) => {
+            record.refused(&refusal);
+            site.audit.write(&record, Outcome::Refused);
+        }
     }
 }
 
-impl Accepted {
-    /// Handshake and delegation. None: nobody is let in, or the handshake failed; the connection is closed.
-    async fn authenticate(
-        mut self,
-        site: &Site,
-        acceptor: &Acceptor,
-        keys: &KeyPool,
-    ) -> Option<Conversation<Authenticated>> {
-        let refusal = match site.nologin.iter().find(|file| file.exists()) {
-            Some(file) => Refusal::NoLogin(file.clone()),
-            None => {
-                let handshake = acceptor.accept_gsi(self.tcp, keys);
-                match tokio::time::timeout(site.limits.handshake(), handshake).await {
-                    Ok(Ok((stream, credential))) => {
-                        let peer = stream.peer();
-                        let asker = Asker {
-                            subject: peer.subject.clone(),
-                            identity: peer.identity.clone(),
-                            limited: peer.limited,
-                        };
-                        let delegated = credential.map(|credential| credential.to_pem());
-                        return Some(Conversation::new(stream, self.record, asker, delegated));
-                    }
-                    Ok(Err(error)) => error.into(),
-                    Err(_) => Refusal::HandshakeDeadline,
-                }
-            }
-        };
-        tracing::info!(%refusal, "refused");
-        self.record.reason = Some(refusal.to_string());
-        site.audit.write(&self.record, Outcome::Refused);
-        None
-    }
+type Entered = (SecureStream, Option<Zeroizing<String>>, Result<Guest, Crowded>);
+
+/// Handshake and delegation, and a place among the guests.
+async fn authenticate(
+    tcp: TcpStream,
+    place: Result<Stranger, Crowded>,
+    site: &Site,
+    door: &Door,
+    keys: &KeyPool,
+) -> Result<Entered, Refusal> {
+    let mut place = place?;
+    site.rules.is_open()?;
+    let handshake = tokio::time::timeout(site.limits.handshake(), door.acceptor.accept_gsi(tcp, keys));
+    let (stream, credential) = tokio::select! {
+        accepted = handshake => accepted.map_err(|_| Refusal::HandshakeDeadline)??,
+        () = place.pushed_out() => return Err(Refusal::Crowded(Crowded::PushedOut)),
+    };
+    let guest = place.welcome(&stream.peer().identity);
+    Ok((stream, credential.map(|credential| credential.to_pem()), guest))
 }
 
 impl<Stream> Conversation<Authenticated, Stream>
 where
     Stream: AsyncRead + AsyncWrite + Unpin,
 {
-    fn new(stream: Stream, mut record: Record, asker: Asker, delegated: Option<Zeroizing<String>>) -> Self {
+    fn new(
+        stream: Stream,
+        since: Instant,
+        mut record: Record,
+        asker: Asker,
+        delegated: Option<Zeroizing<String>>,
+    ) -> Self {
         record.subject = Some(asker.subject.to_string());
         record.identity = Some(asker.identity.to_string());
         record.limited = Some(asker.limited);
-        Self { stream, record: Box::new(record), step: Authenticated { asker, delegated } }
+        Self { stream, since, record: Box::new(record), step: Authenticated { asker, delegated } }
     }
 
-    /// The rest of the connection.
-    async fn converse(self, site: &Site) {
+    /// The rest of the connection. `ourselves`: our identity.
+    async fn converse(self, site: &Site, ourselves: &str) {
         let answered = match self.decide(site).await {
-            Ok(permitted) => permitted.carry_out(site).await,
+            Ok(permitted) => permitted.carry_out(site, ourselves).await,
             Err(refused) => refused,
         };
         answered.tell(site).await;
@@ -241,11 +258,15 @@ where
         mut self,
         site: &Site,
     ) -> Result<Conversation<Permitted, Stream>, Conversation<Answered, Stream>> {
-        let services = site.services.current();
-        let rules = Rules { map: &*site.map, services: &services, runs_as: &site.runs_as };
-        match policy::decide(&self.step.asker, &self.step.target, &rules) {
+        let Requested { asker, target, operation, .. } = &self.step;
+        if let Err(wait) = site.rates.take(&asker.identity, &site.limits, Instant::now().into_std()) {
+            let (subject, job) = (asker.identity.clone(), matches!(operation, Operation::Job(_)));
+            return Err(self.refuse(&Refusal::TooManyRequests { subject, wait, job }));
+        }
+        match site.rules.decide(asker, target, Timestamp::now()) {
             Ok(permit) => {
                 self.record.account = Some(permit.account().to_owned());
+                self.record.file = Some(site.rules.gridmap_file().to_owned());
                 self.record.line = Some(permit.line());
                 Ok(self.step(|Requested { asker, delegated, operation, .. }| Permitted {
                     asker,
@@ -264,7 +285,7 @@ where
     Stream: AsyncRead + AsyncWrite + Unpin,
 {
     /// Does what is asked for.
-    async fn carry_out(mut self, site: &Site) -> Conversation<Answered, Stream> {
+    async fn carry_out(mut self, site: &Site, ourselves: &str) -> Conversation<Answered, Stream> {
         let answer = match &self.step.operation {
             Operation::Ping => Answer::Pong,
             Operation::Version => Answer::Version,
@@ -272,7 +293,7 @@ where
                 let refusal = Refusal::Body(error.clone());
                 return self.refuse(&refusal);
             }
-            Operation::Job(job) => match self.submit(job, site).await {
+            Operation::Job(job) => match self.submit(job, site, ourselves).await {
                 Ok(reply) => {
                     self.record.error = Some(reply.error);
                     Answer::Job(reply.into())
@@ -295,7 +316,7 @@ where
         self.step(|_| Answered { answer, outcome })
     }
 
-    async fn submit(&self, job: &JobRequest, site: &Site) -> Result<SubmitReply, Refusal> {
+    async fn submit(&self, job: &JobRequest, site: &Site, ourselves: &str) -> Result<SubmitReply, Refusal> {
         let Permitted { asker, delegated, permit, .. } = &self.step;
         let credential = delegated.as_ref().ok_or(Refusal::NoCredential)?;
         let request = v1::SubmitRequest {
@@ -310,9 +331,12 @@ where
             client_address: self.record.peer.ip().to_canonical().to_string(),
             gatekeeper_host: site.host.clone(),
             gatekeeper_port: u32::from(site.port),
-            gatekeeper_subject: site.subject.clone(),
+            gatekeeper_subject: ourselves.to_owned(),
         };
-        let reply = site.launcher.submit(permit.account(), &request).await?;
+        let total = site.limits.total();
+        let submitting = site.managers.submit(permit.account(), &request);
+        let reply = tokio::time::timeout_at(self.since + total, submitting);
+        let reply = reply.await.map_err(|_| Refusal::TotalDeadline(total))??;
         let error = u16::try_from(reply.error).unwrap_or(GramError::PROTOCOL_FAILED.0);
         Ok(SubmitReply { error, contact: reply.job_contact, message: reply.message })
     }
@@ -355,14 +379,13 @@ where
 impl<Step, Stream> Conversation<Step, Stream> {
     /// The next step.
     fn step<Next>(self, next: impl FnOnce(Step) -> Next) -> Conversation<Next, Stream> {
-        Conversation { stream: self.stream, record: self.record, step: next(self.step) }
+        let Self { stream, since, record, step } = self;
+        Conversation { stream, since, record, step: next(step) }
     }
 
     /// The end, with what this refusal tells the client.
     fn refuse(mut self, refusal: &Refusal) -> Conversation<Answered, Stream> {
-        tracing::info!(%refusal, "refused");
-        self.record.reason = Some(refusal.to_string());
-        self.record.line = self.record.line.or(refusal.line());
+        self.record.refused(refusal);
         self.step(|_| Answered { answer: refusal.answer(), outcome: Outcome::Refused })
     }
 }

@@ -1,12 +1,15 @@
-//! Who may do what: yields a permit (account and service) or a refusal. Pure: the look-ups are handed in.
+//! Who may do what: yields a permit (account and service) or a refusal. Pure: everything it goes by is handed in.
 //!
-//! The order is the stock one: first who it is, then what is wanted, then whether this proxy may.
+//! The order is the stock one, after the ban list, which stock gatekeepers do not have: first who it is, then what is
+//! wanted, then whether this proxy may.
 
 use crate::refusal::Refusal;
 use crate::service::{Service, ServiceTable};
 use gram::wire::Target;
-use gsi::Subject;
-use gsi::gridmap::{MapError, Mapping};
+use gsi::gridmap::Mapping;
+use gsi::{BanList, Gridmap, Peer, Subject};
+use jiff::Timestamp;
+use std::path::Path;
 
 /// Who asks, as the handshake proved it.
 #[derive(Debug, Clone)]
@@ -17,19 +20,76 @@ pub struct Asker {
     pub identity: Subject,
     /// A limited proxy was shown.
     pub limited: bool,
+    /// Every name in the chain that is no CA's: a ban on any of them counts.
+    pub names: Vec<Subject>,
+    /// The CAs that vouch for it, from the nearest to the root.
+    pub authorities: Vec<Subject>,
 }
 
-/// The gridmap, whatever it is made of: identity and requested account to an account.
-pub type Map = dyn Fn(&Subject, Option<&str>) -> Result<Mapping, MapError> + Send + Sync;
+impl Asker {
+    /// Somebody of whom nothing is known but the name; for questions, not for requests.
+    #[must_use]
+    pub fn named(identity: Subject) -> Self {
+        let names = vec![identity.clone()];
+        Self { subject: identity.clone(), identity, limited: false, names, authorities: Vec::new() }
+    }
+}
+
+impl From<&Peer> for Asker {
+    fn from(peer: &Peer) -> Self {
+        let subjects = peer.chain.iter().map(|certificate| certificate.subject().subject());
+        Self {
+            subject: peer.subject.clone(),
+            identity: peer.identity.clone(),
+            limited: peer.limited,
+            names: subjects.filter(|name| !peer.authorities.contains(name)).cloned().collect(),
+            authorities: peer.authorities.clone(),
+        }
+    }
+}
 
 /// What requests are judged by.
+#[derive(Debug)]
 pub struct Rules<'a> {
-    /// The gridmap.
-    pub map: &'a Map,
+    /// Who may not come in.
+    pub bans: &'a BanList,
+    /// Its file.
+    pub bans_file: &'a Path,
+    /// Who may, and as whom.
+    pub gridmap: &'a Gridmap,
+    /// Its file.
+    pub gridmap_file: &'a Path,
+    /// Leases of pool accounts.
+    pub pool: Option<&'a Path>,
     /// The services.
     pub services: &'a ServiceTable,
-    /// The account everything here runs as.
-    pub runs_as: &'a str,
+    /// Whose jobs can be run here.
+    pub runs_as: &'a RunsAs,
+}
+
+/// Whose jobs a gatekeeper can have run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunsAs {
+    /// A personal gatekeeper: those of the account that everything runs as.
+    Personal(String),
+    /// A site's gatekeeper: those of any account for which the launcher starts a job manager.
+    Site,
+}
+
+impl RunsAs {
+    /// Whether jobs can be this account's.
+    pub fn may_be(&self, account: &str) -> bool {
+        self.covers(account).is_ok()
+    }
+
+    fn covers(&self, account: &str) -> Result<(), Refusal> {
+        match self {
+            Self::Personal(own) if own != account => {
+                Err(Refusal::OtherAccount { account: account.to_owned(), runs_as: own.clone() })
+            }
+            Self::Personal(_) | Self::Site => Ok(()),
+        }
+    }
 }
 
 /// Leave to use a service as an account. Only [`decide`] gives it.
@@ -59,11 +119,14 @@ impl Permit {
 }
 
 /// Decides.
-pub fn decide(asker: &Asker, target: &Target, rules: &Rules<'_>) -> Result<Permit, Refusal> {
-    let Mapping { account, line } = (rules.map)(&asker.identity, target.account.as_deref())?;
-    if account != rules.runs_as {
-        return Err(Refusal::OtherAccount { account, runs_as: rules.runs_as.to_owned() });
+pub fn decide(asker: &Asker, target: &Target, rules: &Rules<'_>, now: Timestamp) -> Result<Permit, Refusal> {
+    if let Some(ban) = rules.bans.find(&asker.names, &asker.authorities, now) {
+        return Err(Refusal::Banned { ban: ban.clone(), file: rules.bans_file.to_owned() });
     }
+    let mapped = rules.gridmap.map(&asker.identity, target.account.as_deref(), rules.pool);
+    let Mapping { account, line } =
+        mapped.map_err(|error| Refusal::Unmapped { error, file: rules.gridmap_file.to_owned() })?;
+    rules.runs_as.covers(&account)?;
     let service = match rules.services.find(&target.service) {
         None => return Err(Refusal::NoSuchService(target.service.clone())),
         Some(Err(reason)) => return Err(Refusal::ServiceUnusable(reason.clone())),
@@ -79,6 +142,7 @@ pub fn decide(asker: &Asker, target: &Target, rules: &Rules<'_>) -> Result<Permi
 mod tests {
     use super::*;
     use crate::config::ServiceConfig;
+    use gsi::gridmap::MapError;
 
     fn table() -> ServiceTable {
         let service =
@@ -91,26 +155,27 @@ mod tests {
         ServiceTable::load(&services.into(), None).unwrap().value
     }
 
-    /// alice maps to her account, bob to another one; nobody else is known.
-    fn map(subject: &Subject, requested: Option<&str>) -> Result<Mapping, MapError> {
-        let (account, line) = match subject.as_str() {
-            "/CN=alice" => ("alice", 1),
-            "/CN=bob" => ("bob", 2),
-            _ => return Err(MapError::Unmapped(subject.clone())),
+    /// Alice maps to her account, bob to another one; nobody else is known. Carl and a CA are banned.
+    fn judge(asker: &Asker, uri: &str, runs_as: &RunsAs) -> Result<Permit, Refusal> {
+        let bans = b"subject \"/CN=carl\" until 2030-01-01\n\nissuer \"/CN=Bad CA\"\n";
+        let rules = Rules {
+            bans: &BanList::parse(bans).unwrap(),
+            bans_file: Path::new("/banned"),
+            gridmap: &Gridmap::parse(b"\"/CN=alice\" alice\n\"/CN=bob\" bob\n\"/CN=carl\" alice\n"),
+            gridmap_file: Path::new("/gridmap"),
+            pool: None,
+            services: &table(),
+            runs_as,
         };
-        match requested {
-            Some(requested) if requested != account => {
-                Err(MapError::AccountNotListed { subject: subject.clone(), account: requested.into(), line })
-            }
-            _ => Ok(Mapping { account: account.into(), line }),
-        }
+        decide(asker, &Target::parse(uri).unwrap(), &rules, "2029-06-01T00:00:00Z".parse().unwrap())
     }
 
     fn ask(identity: &str, limited: bool, uri: &str) -> Result<Permit, Refusal> {
-        let identity = Subject::new(identity);
-        let asker = Asker { subject: identity.clone(), identity, limited };
-        let rules = Rules { map: &map, services: &table(), runs_as: "alice" };
-        decide(&asker, &Target::parse(uri).unwrap(), &rules)
+        judge(&Asker { limited, ..Asker::named(Subject::new(identity)) }, uri, &personal())
+    }
+
+    fn personal() -> RunsAs {
+        RunsAs::Personal("alice".into())
     }
 
     #[test]
@@ -125,13 +190,39 @@ mod tests {
     }
 
     #[test]
+    fn a_site_runs_jobs_of_every_account_it_maps_to() {
+        let ask = |identity: &str, uri| judge(&Asker::named(Subject::new(identity)), uri, &RunsAs::Site);
+        for (identity, account) in [("/CN=alice", "alice"), ("/CN=bob", "bob")] {
+            assert_eq!(ask(identity, "/jobmanager").unwrap().account(), account);
+        }
+        assert!(ask("/CN=eve", "/jobmanager").is_err());
+        assert!(ask("/CN=alice", "/jobmanager@bob").is_err());
+    }
+
+    #[test]
     fn refusals_in_the_stock_order() {
-        assert!(matches!(ask("/CN=eve", true, "/none"), Err(Refusal::Unmapped(MapError::Unmapped(_)))));
+        let unmapped = ask("/CN=eve", true, "/none").unwrap_err();
+        assert!(matches!(unmapped, Refusal::Unmapped { error: MapError::Unmapped(_), .. }));
         let refusal = ask("/CN=alice", true, "/none@bob").unwrap_err();
-        assert_eq!(refusal.line(), Some(1));
+        assert_eq!(refusal.place(), Some((Path::new("/gridmap"), Some(1))));
         assert!(matches!(ask("/CN=bob", true, "/none"), Err(Refusal::OtherAccount { .. })));
         assert!(matches!(ask("/CN=alice", true, "/none"), Err(Refusal::NoSuchService(_))));
         assert!(matches!(ask("/CN=alice", true, "/broken"), Err(Refusal::ServiceUnusable(_))));
         assert!(matches!(ask("/CN=alice", true, "/jobmanager"), Err(Refusal::LimitedProxy(_))));
+    }
+
+    #[test]
+    fn bans_come_first() {
+        let refusal = ask("/CN=carl", false, "/jobmanager").unwrap_err();
+        assert!(matches!(refusal, Refusal::Banned { .. }));
+        assert_eq!(refusal.place(), Some((Path::new("/banned"), Some(1))));
+        let alice = Asker::named(Subject::new("/CN=alice"));
+        let vouched = |authority| Asker { authorities: vec![Subject::new(authority)], ..alice.clone() };
+        assert!(judge(&vouched("/CN=Good CA"), "/jobmanager", &personal()).is_ok());
+        let refusal = judge(&vouched("/cn=bad ca"), "/jobmanager", &personal()).unwrap_err();
+        assert_eq!(refusal.place(), Some((Path::new("/banned"), Some(3))));
+        // Whoever hides behind an independent proxy is still himself.
+        let names = vec![Subject::new("/CN=alice"), Subject::new("/CN=carl")];
+        assert!(judge(&Asker { names, ..alice }, "/jobmanager", &personal()).is_err());
     }
 }

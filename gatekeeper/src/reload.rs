@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A value and the files it was made from.
 pub struct Made<T> {
@@ -28,7 +28,7 @@ struct State<T> {
 }
 
 /// What tells two versions of a file apart; None: there is no such file.
-type Stamp = Option<[i64; 5]>;
+type Stamp = Option<[i64; 7]>;
 
 fn stamp(path: &Path) -> Stamp {
     let metadata = fs::metadata(path).ok()?;
@@ -39,6 +39,8 @@ fn stamp(path: &Path) -> Stamp {
         signed(metadata.size()),
         metadata.mtime(),
         metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
     ])
 }
 
@@ -56,16 +58,31 @@ impl<T> Reloaded<T> {
 
     /// The value as the files have it now, or had it when they were last good.
     pub fn current(&self) -> Arc<T> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed: Vec<_> = state.stamps.iter().map(|(path, _)| (path.clone(), stamp(path))).collect();
-        if changed == state.stamps {
-            return Arc::clone(&state.value);
+        let mut state = self.lock();
+        let present = state.present_stamps();
+        if present != state.stamps {
+            self.make_again(&mut state, present);
         }
+        Arc::clone(&state.value)
+    }
+
+    /// Makes the value again although nothing may have changed.
+    pub fn look_again(&self) {
+        let mut state = self.lock();
+        let present = state.present_stamps();
+        self.make_again(&mut state, present);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make_again(&self, state: &mut State<T>, present: Vec<(PathBuf, Stamp)>) {
         // Stamped before reading: a change during the reading is then seen next time.
         match (self.load)() {
             Ok(Made { value, files }) => {
                 let known =
-                    |path: &PathBuf| changed.iter().find(|(other, _)| other == path).map(|(_, stamp)| *stamp);
+                    |path: &PathBuf| present.iter().find(|(other, _)| other == path).map(|(_, stamp)| *stamp);
                 state.stamps = files
                     .into_iter()
                     .map(|path| (path.clone(), known(&path).unwrap_or_else(|| stamp(&path))))
@@ -75,10 +92,15 @@ impl<T> Reloaded<T> {
             }
             Err(error) => {
                 tracing::error!(%error, "a changed file is not usable, what was read before stays in force");
-                state.stamps = changed;
+                state.stamps = present;
             }
         }
-        Arc::clone(&state.value)
+    }
+}
+
+impl<T> State<T> {
+    fn present_stamps(&self) -> Vec<(PathBuf, Stamp)> {
+        self.stamps.iter().map(|(path, _)| (path.clone(), stamp(path))).collect()
     }
 }
 

@@ -59,6 +59,16 @@ impl ServiceTable {
         Ok(Made { value: Self(table), files })
     }
 
+    /// Puts a service of before in the place of one that has become useless.
+    pub fn fall_back_on(&mut self, before: &Self) {
+        for (name, service) in &mut self.0 {
+            if let (Err(reason), Some(Ok(good))) = (&*service, before.0.get(name)) {
+                tracing::error!(%reason, "a service's file is broken; what was read before stays in force");
+                *service = Ok(good.clone());
+            }
+        }
+    }
+
     /// The service of this name; None when there is none, an error when its definition is of no use.
     pub fn find(&self, name: &str) -> Option<&Result<Service, String>> {
         self.0.get(name)

@@ -5,19 +5,21 @@ use crate::endpoint;
 use crate::exchange::{self, ExchangeError};
 use crate::wire::{self, body, http};
 use crate::{CallbackContact, GramError, JobContact, JobState};
+use gsi::admission::{Admission, Bounds, Crowded, Stranger};
 use gsi::{Acceptor, Connector, Credential, Expect, GsiError, SecureStream, Subject, TrustDirectory};
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 /// How long one peer may take from connecting to the end of its update.
 const EXCHANGE: Duration = Duration::from_secs(60);
-/// Most connections served at once.
-const MAX_CONNECTIONS: usize = 64;
+/// How long nothing may come from a peer while something is waited for.
+const IDLE: Duration = Duration::from_secs(15);
+/// Most connections at once. Only one identity is heard, and one site's job managers share an address.
+const BOUNDS: Bounds = Bounds { strangers: 64, guests: 64, per_address: 128, per_identity: 64 };
 /// Most updates kept until somebody asks for them.
 const MAX_WAITING: usize = 4096;
 /// How long to wait after a failed accept (out of descriptors), so as not to spin.
@@ -83,6 +85,7 @@ impl Listener {
         let acceptor = Acceptor::new(credential, trust).map_err(|error| {
             failed(GramError::AUTHORIZATION, format!("cannot use this credential for call-backs: {error}"))
         })?;
+        let acceptor = acceptor.patient_for(IDLE);
         let (sender, updates) = mpsc::channel(MAX_WAITING);
         let serving = Serving { acceptor, own: credential.identity().clone(), sender };
         let task = tokio::spawn(serving.run(listener));
@@ -117,33 +120,38 @@ struct Serving {
 
 impl Serving {
     async fn run(self, listener: TcpListener) {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let admission = Admission::new(BOUNDS);
         let mut connections = JoinSet::new(); // dropped with this task, which ends them
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             while connections.try_join_next().is_some() {}
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let serving = self.clone();
+                    let (serving, place) = (self.clone(), admission.enter(peer.ip()));
                     connections.spawn(async move {
-                        if let Err(error) = serving.serve(stream).await {
+                        if let Err(error) = serving.serve(stream, place).await {
                             tracing::warn!(%peer, %error, "call-back not taken");
                         }
-                        drop(place);
                     });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "call-back listener cannot accept");
+                    admission.make_room();
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
     }
 
-    async fn serve(&self, stream: TcpStream) -> Result<(), DeliveryError> {
+    async fn serve(&self, stream: TcpStream, place: Result<Stranger, Crowded>) -> Result<(), DeliveryError> {
         let deadline = Instant::now() + EXCHANGE;
+        let mut place = place?;
         let accepting = tokio::time::timeout_at(deadline, self.acceptor.accept(stream));
-        let mut stream = accepting.await.map_err(|_| ExchangeError::Deadline)??;
+        let mut stream = tokio::select! {
+            accepted = accepting => accepted.map_err(|_| ExchangeError::Deadline)??,
+            () = place.pushed_out() => return Err(Crowded::PushedOut.into()),
+        };
+        // Kept to the end.
+        let _place = place.welcome(&stream.peer().identity)?;
         Expect::Myself.accepts(stream.peer(), &self.own)?;
         let (_, body) = exchange::read_request(&mut stream, deadline).await?;
         match Update::decode(&body) {
@@ -175,6 +183,9 @@ pub enum DeliveryError {
     /// The message did not get through, or was not acknowledged.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
+    /// There is no room for the connection.
+    #[error("too many connections: {0}")]
+    Crowded(#[from] Crowded),
     /// The listener refused it.
     #[error("the listener answered HTTP {0}")]
     Refused(u16),

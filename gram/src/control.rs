@@ -65,7 +65,10 @@ pub enum ControlError {
     /// The manager has gone, or is going, and has not taken the request: another one may be asked.
     #[error("the job manager has gone: {0}")]
     Gone(String),
-    /// It failed, or went away while it was at work; whether it took the request is not known.
+    /// The connection was lost; whether the manager took the request is not known. It may be offered again.
+    #[error("the connection to the job manager was lost: {0}")]
+    Lost(String),
+    /// It says that it has failed; whether it took the request is not known.
     #[error("the job manager failed: {0}")]
     Failed(String),
     /// It did not answer in time.
@@ -81,19 +84,40 @@ pub async fn submit(
 ) -> Result<v1::SubmitReply, ControlError> {
     let mut client = client.clone(); // shares the connection
     let answer = tokio::time::timeout(patience, client.submit(request)).await;
-    match answer.map_err(|_| ControlError::Deadline(patience))? {
-        Ok(reply) => Ok(reply.into_inner()),
-        Err(status) if status.code() == tonic::Code::Unavailable => {
-            Err(ControlError::Gone(status.message().to_owned()))
+    let answer = answer.map_err(|_| ControlError::Deadline(patience))?;
+    answer.map(tonic::Response::into_inner).map_err(|status| explain(&status))
+}
+
+/// Waits for the manager's end. Any error means that it ended without a goodbye.
+pub async fn attend(client: &JobManagerClient) -> Result<v1::Goodbye, ControlError> {
+    let answer = client.clone().attend(v1::AttendRequest {}).await;
+    answer.map(tonic::Response::into_inner).map_err(|status| explain(&status))
+}
+
+/// The one place that reads a status. What the manager itself answers has no source; what has one is about the connection.
+fn explain(status: &tonic::Status) -> ControlError {
+    match status.code() {
+        tonic::Code::Unavailable => ControlError::Gone(status.message().to_owned()),
+        // "Aborted" is the manager's word for a request that it has already and is still at work on.
+        tonic::Code::Unknown | tonic::Code::Cancelled | tonic::Code::Aborted => {
+            ControlError::Lost(status.to_string())
         }
-        Err(status) => Err(ControlError::Failed(status.to_string())),
+        _ if std::error::Error::source(status).is_some() => ControlError::Lost(status.to_string()),
+        _ => ControlError::Failed(status.to_string()),
     }
 }
 
-/// Binds the socket (0600; a file left by a dead manager is replaced) and gives the stream of connections from our own
-/// uid and the `allowed` ones, for `tonic`'s `serve_with_incoming`. `AddrInUse`: another manager answers there.
+/// Binds the socket (a file left by a dead manager is replaced) and gives the stream of connections from our own uid and
+/// the `allowed` ones, for `tonic`'s `serve_with_incoming`. `AddrInUse`: another manager answers there.
+///
+/// Without `allowed` uids the socket is 0600. With them it is 0666, and its folder decides who reaches it: it must be
+/// closed to others (the launcher makes it 0710, with the gatekeeper's group), else `PermissionDenied`.
 pub fn listen(socket: &Path, allowed: &[u32]) -> io::Result<Incoming> {
     check_path(socket)?;
+    let mode = if allowed.is_empty() { 0o600 } else { 0o666 };
+    if !allowed.is_empty() {
+        check_folder(socket.parent().unwrap_or(Path::new(".")))?;
+    }
     if std::os::unix::net::UnixStream::connect(socket).is_ok() {
         return Err(io::Error::new(
             io::ErrorKind::AddrInUse,
@@ -104,7 +128,7 @@ pub fn listen(socket: &Path, allowed: &[u32]) -> io::Result<Incoming> {
     let unfinished = socket.with_extension("new");
     remove_if_present(&unfinished)?;
     let listener = UnixListener::bind(&unfinished)?;
-    std::fs::set_permissions(&unfinished, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::set_permissions(&unfinished, std::fs::Permissions::from_mode(mode))?;
     std::fs::rename(&unfinished, socket)?;
     let mut allowed = allowed.to_vec();
     allowed.push(rustix::process::geteuid().as_raw());
@@ -116,6 +140,14 @@ fn remove_if_present(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+fn check_folder(folder: &Path) -> io::Result<()> {
+    if std::fs::metadata(folder)?.permissions().mode() & 0o007 == 0 {
+        return Ok(());
+    }
+    let what = format!("{} is open to everybody; try: chmod o-rwx", folder.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, what))
 }
 
 fn check_path(socket: &Path) -> io::Result<()> {
@@ -185,6 +217,45 @@ mod tests {
         async fn list(&self, _: Request<v1::ListRequest>) -> Result<Response<v1::ListReply>, Status> {
             Ok(Response::new(v1::ListReply { jobs: Vec::new() }))
         }
+        /// Stays until the server is torn down, as a manager that crashes.
+        async fn attend(&self, _: Request<v1::AttendRequest>) -> Result<Response<v1::Goodbye>, Status> {
+            std::future::pending().await
+        }
+    }
+
+    #[test]
+    fn a_manager_that_dies_says_no_goodbye() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        // A runtime of its own: what runs in it vanishes with it, as with a process.
+        let runtime = || tokio::runtime::Runtime::new().unwrap();
+        let (manager, gatekeeper) = (runtime(), runtime());
+        manager.spawn({
+            let incoming = {
+                let _inside = manager.enter();
+                listen(&socket, &[]).unwrap()
+            };
+            tonic::transport::Server::builder()
+                .add_service(JobManagerServer::new(Echo))
+                .serve_with_incoming(incoming)
+        });
+        let client = gatekeeper.block_on(connect(&socket, own_uid())).unwrap();
+        let attending = gatekeeper.spawn(async move { attend(&client).await });
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!attending.is_finished());
+        manager.shutdown_background();
+        let end = gatekeeper.block_on(attending).unwrap();
+        assert!(matches!(end, Err(ControlError::Lost(_))), "{end:?}");
+    }
+
+    #[test]
+    fn a_lost_connection_is_told_from_a_refusal() {
+        use tonic::{Code, Status};
+        let broken = || Status::from_error(Box::new(io::Error::from(io::ErrorKind::BrokenPipe)));
+        assert!(matches!(explain(&broken()), ControlError::Lost(_)));
+        assert!(matches!(explain(&Status::unavailable("ending")), ControlError::Gone(_)));
+        assert!(matches!(explain(&Status::aborted("at work")), ControlError::Lost(_)));
+        assert!(matches!(explain(&Status::new(Code::Internal, "panic")), ControlError::Failed(_)));
     }
 
     fn own_uid() -> u32 {
@@ -246,6 +317,18 @@ mod tests {
         assert!(waited.is_err(), "no connection is handed out");
         stranger.readable().await.unwrap();
         assert_eq!(stranger.try_read(&mut [0; 1]).unwrap(), 0, "it has been closed");
+    }
+
+    #[tokio::test]
+    async fn a_socket_for_others_too_lies_in_a_closed_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let mode = |mode| std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(mode)).unwrap();
+        mode(0o711);
+        assert_eq!(listen(&socket, &[own_uid() + 1]).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        mode(0o710);
+        let _incoming = listen(&socket, &[own_uid() + 1]).unwrap();
+        assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o666);
     }
 
     #[tokio::test]

@@ -162,7 +162,9 @@ mod tests {
     fn peer(holder: &Holder) -> Peer {
         let subject = holder.certificate.subject().subject().clone();
         let chain = vec![holder.certificate.clone()];
-        Peer { identity: subject.clone(), subject, limited: false, expires: now(), chain }
+        let (authorities, tolerated) = (Vec::new(), Vec::new());
+        let identity = subject.clone();
+        Peer { identity, subject, limited: false, expires: now(), chain, authorities, tolerated }
     }
 
     /// The table of §7.4, with `h.example.org` contacted.

@@ -3,13 +3,18 @@
 //! Two steps: [`path`] finds the way from the leaf to a trusted root, checking signatures on the way; [`rules`] judges
 //! that path from the root down. Each refusal has its own variant of [`ChainError`].
 
+mod code;
 mod error;
+mod evidence;
 mod path;
+mod policy;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use error::ChainError;
+pub use evidence::Evidence;
+pub use policy::{ChainPolicy, CrlOutOfDate};
 
 use crate::certificate::{CertificateType, ProxyKind};
 use crate::{Certificate, GsiError, Subject, TrustDirectory};
@@ -31,6 +36,19 @@ pub struct Peer {
     pub expires: Timestamp,
     /// Leaf first, as presented, without duplicates.
     pub chain: Vec<Certificate>,
+    /// The CAs that vouch for it, presented or not, from the one that issued the end entity up to the root.
+    pub authorities: Vec<Subject>,
+    /// What a stricter site would have refused it for ([`ChainPolicy`]).
+    pub tolerated: Vec<ChainError>,
+}
+
+/// A check with what it went by.
+#[derive(Debug)]
+pub struct Examination {
+    /// Everything that spoke for the chain, from the root down, until something spoke against it.
+    pub evidence: Vec<Evidence>,
+    /// The verdict.
+    pub outcome: Result<Peer, ChainError>,
 }
 
 /// Checks a presented chain, leaf first (in any order after it), against the trust directory.
@@ -38,8 +56,25 @@ pub struct Peer {
 /// # Errors
 /// [`GsiError::Chain`] with the first rule that is broken, looked at from the root.
 pub fn verify(presented: &[Certificate], trust: &TrustDirectory, now: Timestamp) -> Result<Peer, GsiError> {
+    Ok(examine(presented, trust, now).outcome?)
+}
+
+/// [`verify`], telling what it went by.
+#[must_use]
+pub fn examine(presented: &[Certificate], trust: &TrustDirectory, now: Timestamp) -> Examination {
+    let mut evidence = Vec::new();
+    let outcome = check(presented, trust, now, &mut evidence);
+    Examination { evidence, outcome }
+}
+
+fn check(
+    presented: &[Certificate],
+    trust: &TrustDirectory,
+    now: Timestamp,
+    evidence: &mut Vec<Evidence>,
+) -> Result<Peer, ChainError> {
     let path = path::build(presented, trust, now)?;
-    rules::judge(&path, trust, now)?;
+    rules::judge(&path, trust, now, evidence)?;
     let leaf = path.first().ok_or(ChainError::Empty)?;
     let certificates = || path.iter().map(|link| &link.certificate);
     let identity = identity(certificates())
@@ -50,6 +85,18 @@ pub fn verify(presented: &[Certificate], trust: &TrustDirectory, now: Timestamp)
         limited: matches!(leaf.certificate.kind(), CertificateType::Proxy(_, ProxyKind::Limited)),
         expires: certificates().map(Certificate::not_after).min().unwrap_or(now),
         chain: certificates().filter(|certificate| presented.contains(certificate)).cloned().collect(),
+        authorities: path
+            .iter()
+            .filter(|link| link.trusted || link.certificate.kind() == CertificateType::Authority)
+            .map(|link| link.certificate.subject().subject().clone())
+            .collect(),
+        tolerated: evidence
+            .iter()
+            .filter_map(|evidence| match evidence {
+                Evidence::Tolerated(error) => Some(error.clone()),
+                _ => None,
+            })
+            .collect(),
     })
 }
 

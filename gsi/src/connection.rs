@@ -70,6 +70,16 @@ pub enum ConnectionError {
         /// What the library says.
         source: io::Error,
     },
+    /// Nothing came from it for too long.
+    #[error("{peer} went silent during {during}: {source}")]
+    Idle {
+        /// Who.
+        peer: SocketAddr,
+        /// What was going on.
+        during: &'static str,
+        /// For how long.
+        source: io::Error,
+    },
     /// The socket failed.
     #[error("connection to {peer} failed during {during}: {source}")]
     Socket {
@@ -143,6 +153,7 @@ impl ConnectionError {
             Some(rustls::Error::AlertReceived(alert)) => Self::Refused { peer, alert: *alert },
             Some(rustls::Error::NoCertificatesPresented) => Self::Anonymous { peer },
             _ if source.kind() == io::ErrorKind::UnexpectedEof => Self::Closed { peer, during },
+            _ if source.kind() == io::ErrorKind::TimedOut => Self::Idle { peer, during, source },
             _ if source.kind() == io::ErrorKind::InvalidData => Self::Protocol { peer, during, source },
             _ => Self::Socket { peer, during, source },
         }
@@ -150,17 +161,20 @@ impl ConnectionError {
 }
 
 /// What both sides need, made once per credential.
+#[derive(Clone)]
 struct Side {
     credential: Credential,
     shown: Arc<SingleCertAndKey>,
     trust: TrustDirectory,
     versions: Versions,
+    patience: Option<Duration>,
 }
 
 impl Side {
     fn new(credential: &Credential, trust: &TrustDirectory, versions: Versions) -> Arc<Self> {
         let shown = tls::presented(credential);
-        Arc::new(Self { credential: credential.clone(), shown, trust: trust.clone(), versions })
+        let (credential, trust) = (credential.clone(), trust.clone());
+        Arc::new(Self { credential, shown, trust, versions, patience: None })
     }
 
     fn debug(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -274,6 +288,12 @@ impl Acceptor {
         &self.side.credential
     }
 
+    /// Gives a peer up ([`ConnectionError::Idle`]) when nothing comes from it for so long while something is waited for.
+    #[must_use]
+    pub fn patient_for(self, patience: Duration) -> Self {
+        Self { side: Arc::new(Side { patience: Some(patience), ..(*self.side).clone() }) }
+    }
+
     /// SSL-compatible style.
     ///
     /// # Errors
@@ -300,7 +320,8 @@ impl Acceptor {
         let address = prepare(&tcp)?;
         let verifier = Verifier::new(&self.side.trust);
         let config = tls::acceptor(self.side.versions, Arc::clone(&self.side.shown), Arc::clone(&verifier))?;
-        let accepting = TlsAcceptor::from(config).accept(Transport::accepting(tcp, framing)).into_fallible();
+        let transport = Transport::accepting(tcp, framing).patient_for(self.side.patience);
+        let accepting = TlsAcceptor::from(config).accept(transport).into_fallible();
         let accepted = accepting.await.map_err(|(error, transport)| {
             linger(transport);
             error

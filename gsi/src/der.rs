@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use x509_parser::asn1_rs::Oid;
 
 /// BOOLEAN.
 pub const BOOLEAN: u8 = 0x01;
@@ -151,6 +152,12 @@ pub fn time(at: Timestamp) -> Vec<u8> {
 pub fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
     const TRUE: &[u8] = &[BOOLEAN, 1, 0xFF];
     sequence(&[&object_identifier(oid), if critical { TRUE } else { &[] }, &octet_string(value)])
+}
+
+/// The dotted form of an OBJECT IDENTIFIER from its encoded content.
+#[must_use]
+pub fn dotted(oid: &[u8]) -> String {
+    Oid::new(oid.into()).to_id_string()
 }
 
 /// How long the element at the start of `bytes` is in all, or `None` while too few bytes are there to tell.

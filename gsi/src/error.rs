@@ -4,6 +4,7 @@
 //! this one. Match on it to tell refusals apart (`GsiError::Chain(ChainError::Expired { .. })`).
 
 use crate::certificate::CertificateError;
+use crate::credential::CredentialError;
 use crate::key::KeyError;
 use crate::name::NameError;
 use crate::trust::TrustError;
@@ -26,7 +27,7 @@ pub enum GsiError {
     Connection(#[from] crate::connection::ConnectionError),
     /// A credential or its file is unusable.
     #[error(transparent)]
-    Credential(#[from] crate::credential::CredentialError),
+    Credential(#[from] CredentialError),
     /// A delegation failed.
     #[error(transparent)]
     Delegation(#[from] crate::delegation::DelegationError),
@@ -48,16 +49,27 @@ pub enum GsiError {
     /// A grid-mapfile cannot be read or written.
     #[error(transparent)]
     Gridmap(#[from] crate::gridmap::GridmapError),
+    /// A ban list cannot be used.
+    #[error(transparent)]
+    BanList(#[from] crate::banlist::BanListError),
     /// The peer is not who it should be.
     #[error(transparent)]
     Authorization(#[from] crate::authorization::AuthorizationError),
     /// There is no usable trust directory.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// Placeholder until each module adds its own variants.
-    #[error("{0}")]
-    Other(String),
     /// I/O on a socket or file.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl GsiError {
+    /// What is wrong with a private key, when that is what is wrong; also when the file it came from is told with it.
+    pub fn key_error(&self) -> Option<&KeyError> {
+        match self {
+            Self::Key(error) => Some(error),
+            Self::Credential(CredentialError::Content { source, .. }) => source.key_error(),
+            _ => None,
+        }
+    }
 }

@@ -113,7 +113,18 @@ impl Plan {
         self.signed(&key, &key.clone())
     }
 
+    /// The bytes of a certificate that may be too wrong to be parsed.
+    pub(crate) fn self_signed_der(self) -> Vec<u8> {
+        let key = new_key();
+        self.encode(&key, &key)
+    }
+
     fn signed(self, key: &PrivateKey, signer: &PrivateKey) -> Holder {
+        let certificate = Certificate::from_der(&self.encode(key, signer)).unwrap();
+        Holder { certificate, key: key.clone() }
+    }
+
+    fn encode(self, key: &PrivateKey, signer: &PrivateKey) -> Vec<u8> {
         let issuer = self.issuer.as_ref().unwrap_or(&self.subject);
         let algorithm = signer.signature_algorithm(Digest::Sha256);
         let extensions = match self.extensions.concat() {
@@ -130,8 +141,7 @@ impl Plan {
             &key.public_key_info(),
             &extensions,
         ]);
-        let certificate = Certificate::from_der(&sign(&body, signer)).unwrap();
-        Holder { certificate, key: key.clone() }
+        sign(&body, signer)
     }
 }
 

@@ -4,7 +4,7 @@
 //! accounts touch the disk when looked up ([`pool`]).
 
 pub mod edit;
-mod line;
+pub(crate) mod line;
 pub mod pool;
 
 use crate::{GsiError, Subject};
@@ -25,6 +25,8 @@ pub struct Gridmap {
     /// Normalised subject → index of the first entry that has it.
     by_subject: HashMap<String, usize>,
     problems: Vec<(usize, String)>,
+    /// The first line that is no entry at all.
+    malformed: Option<(usize, String)>,
 }
 
 /// One line with a subject.
@@ -107,14 +109,23 @@ impl Gridmap {
         for (number, bytes) in (1..).zip(text.split(|&byte| byte == b'\n')) {
             match Line::parse(bytes) {
                 Line::Blank => {}
-                Line::Malformed(problem) => map.problems.push((number, problem)),
+                Line::Malformed(problem) => map.add_malformed(number, problem),
                 Line::Entry { subject, accounts, .. } => map.add(Entry { line: number, subject, accounts }),
             }
         }
         map
     }
 
+    fn add_malformed(&mut self, line: usize, problem: String) {
+        self.malformed.get_or_insert_with(|| (line, problem.clone()));
+        self.problems.push((line, problem));
+    }
+
     fn add(&mut self, entry: Entry) {
+        if !entry.subject.as_str().starts_with('/') {
+            let problem = format!("{:?} is no subject; one begins with a slash", entry.subject.as_str());
+            self.add_malformed(entry.line, problem);
+        }
         let known = self.by_subject.entry(entry.subject.normalized());
         let first = *known.or_insert(self.entries.len());
         if let Some(first) = self.entries.get(first) {
@@ -137,6 +148,12 @@ impl Gridmap {
     /// Malformed and pointless lines: (1-based line, message).
     pub fn problems(&self) -> &[(usize, String)] {
         &self.problems
+    }
+
+    /// The first line (1-based) that is nothing a grid-mapfile holds, and what is wrong. Look-ups pass such lines over, as the
+    /// stock library does; in a file that has just been changed they tell that something went wrong.
+    pub fn malformed(&self) -> Option<(usize, &str)> {
+        self.malformed.as_ref().map(|(line, problem)| (*line, problem.as_str()))
     }
 
     /// All entries, in file order.

@@ -3,9 +3,11 @@
 //! Names, certificates, proxy certificates, trust anchors, chain checking, delegation, gridmap, and TLS set-up.
 //! The only crate of the workspace that names the TLS and X.509 libraries.
 
+pub mod admission;
 mod attribute;
 pub mod authority;
 pub mod authorization;
+pub mod banlist;
 pub mod certificate;
 pub mod chain;
 pub mod connection;
@@ -29,6 +31,7 @@ pub mod tls;
 pub mod trust;
 
 pub use authorization::Expect;
+pub use banlist::BanList;
 pub use certificate::{Certificate, ProxyFormat, ProxyKind};
 pub use chain::Peer;
 pub use connection::{Acceptor, Connector, SecureStream};

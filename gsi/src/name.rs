@@ -1,10 +1,12 @@
 //! Distinguished names (gsi.md §7): DER, the one-line rendering, comparing, hashing.
 
 mod one_line;
+mod parts;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use one_line::unescape;
+pub use parts::NamePart;
 
 use crate::GsiError;
 use crate::attribute;
@@ -178,7 +180,7 @@ impl Name {
         let mut name = Self::empty();
         for rdn in &rdns {
             let attributes = rdn.iter().map(|(oid, tag, value)| Attribute { oid, tag: *tag, value });
-            name.push(&attributes.collect::<Vec<_>>());
+            name.push(attributes.collect());
         }
         Ok(name)
     }
@@ -219,7 +221,7 @@ impl Name {
         let oid = COMMON_NAME;
         let tag = if is_printable_string(cn.as_bytes()) { PRINTABLE_STRING } else { UTF8_STRING };
         let mut name = self.clone();
-        name.push(&[Attribute { oid: &oid, tag, value: cn.as_bytes() }]);
+        name.push(vec![Attribute { oid: &oid, tag, value: cn.as_bytes() }]);
         name
     }
 
@@ -246,10 +248,12 @@ impl Name {
     }
 
     /// Appends an RDN to the DER and to the derived forms.
-    fn push(&mut self, attributes: &[Attribute<'_>]) {
+    fn push(&mut self, mut attributes: Vec<Attribute<'_>>) {
+        // In the order in which they stand in the DER, so that reading it gives the same text.
+        attributes.sort_by_cached_key(Attribute::to_der);
         let before = Reader::new(&self.der).content(der::SEQUENCE).unwrap_or_default();
         self.der = der::sequence(&[before, &set_of(attributes.iter().map(Attribute::to_der))]);
-        self.push_derived(attributes);
+        self.push_derived(&attributes);
     }
 
     /// Appends an RDN to the derived forms only.

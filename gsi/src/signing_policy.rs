@@ -60,6 +60,8 @@ enum Principal {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Right {
+    /// Where it begins.
+    line: usize,
     /// Is `pos_rights globus CA:sign`.
     signs: bool,
     conditions: Vec<Condition>,
@@ -109,11 +111,11 @@ impl SigningPolicy {
         Ok(Self { entries })
     }
 
-    /// Whether `authority` may sign `subject`.
+    /// Whether `authority` may sign `subject`; the line of the right that grants it.
     ///
     /// # Errors
     /// When the policy does not grant it.
-    pub fn permits(&self, authority: &Subject, subject: &Subject) -> Result<(), PolicyRefusal> {
+    pub fn permits(&self, authority: &Subject, subject: &Subject) -> Result<usize, PolicyRefusal> {
         let authority = Principal::Authority(authority.normalized());
         let concerns = |principal: &&Principal| **principal == Principal::Anybody || **principal == authority;
         // The first principal that fits decides; its rights are those of every entry that names it.
@@ -127,11 +129,8 @@ impl SigningPolicy {
             .iter()
             .filter(|entry| entry.principals.contains(principal))
             .flat_map(|entry| &entry.rights);
-        if rights.any(|right| right.grants(&subject)) {
-            Ok(())
-        } else {
-            Err(PolicyRefusal::NotGranted { line })
-        }
+        let granting = rights.find(|right| right.grants(&subject));
+        granting.map(|right| right.line).ok_or(PolicyRefusal::NotGranted { line })
     }
 }
 
@@ -270,9 +269,9 @@ impl Words {
     }
 
     fn right(&mut self) -> Result<Option<Right>, SigningPolicyError> {
-        let positive = match self.peek() {
-            Some(word) if word.text == "pos_rights" => true,
-            Some(word) if word.text == "neg_rights" => false,
+        let (positive, line) = match self.peek() {
+            Some(word) if word.text == "pos_rights" => (true, word.line),
+            Some(word) if word.text == "neg_rights" => (false, word.line),
             _ => return Ok(None),
         };
         self.next += 1;
@@ -280,7 +279,7 @@ impl Words {
         let value = self.take("CA:sign")?;
         let conditions = self.while_starting("cond_", Self::condition)?;
         let signs = positive && authority.text == "globus" && value.text == "CA:sign";
-        Ok(Some(Right { signs, conditions }))
+        Ok(Some(Right { line, signs, conditions }))
     }
 
     fn condition(&mut self) -> Result<Option<Condition>, SigningPolicyError> {

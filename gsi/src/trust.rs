@@ -14,6 +14,7 @@ pub(crate) use files::AuthorityFiles;
 
 use crate::GsiError;
 use crate::certificate::Certificate;
+use crate::chain::ChainPolicy;
 use crate::name::Name;
 use crate::signature::SignatureError;
 use files::Stamps;
@@ -27,9 +28,13 @@ use std::time::{Duration, Instant};
 /// How long a CA's files are trusted to be unchanged before their dates are looked at again.
 pub const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A handle on one certificate directory; cheap to clone, shared by all connections.
+/// A handle on one certificate directory; cheap to clone, shared by all connections. It carries what the site has
+/// decided about chains, so that whoever checks one goes by it.
 #[derive(Debug, Clone)]
-pub struct TrustDirectory(Arc<Shared>);
+pub struct TrustDirectory {
+    shared: Arc<Shared>,
+    policy: ChainPolicy,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -41,7 +46,8 @@ struct Shared {
 
 #[derive(Debug)]
 struct Cached {
-    looked_at: Instant,
+    /// None: to be looked at again before it is used.
+    looked_at: Option<Instant>,
     stamps: Stamps,
     files: Arc<AuthorityFiles>,
 }
@@ -87,11 +93,23 @@ impl TrustDirectory {
         let path = path.as_ref();
         let unusable = |source| TrustError::Unusable { path: path.to_owned(), source };
         std::fs::read_dir(path).map_err(unusable)?;
-        Ok(Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             path: path.to_owned(),
             authorities: Mutex::default(),
             signatures: VerifiedSignatures::default(),
-        })))
+        });
+        Ok(Self { shared, policy: ChainPolicy::default() })
+    }
+
+    /// The same directory, with a site's own decisions.
+    #[must_use]
+    pub fn with_policy(self, policy: ChainPolicy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The site's decisions.
+    pub fn policy(&self) -> ChainPolicy {
+        self.policy
     }
 
     /// The search order of §6.3 (`X509_CERT_DIR` …).
@@ -112,12 +130,17 @@ impl TrustDirectory {
 
     /// The path.
     pub fn path(&self) -> &Path {
-        &self.0.path
+        &self.shared.path
+    }
+
+    /// Has every file looked at again when it is next needed, without waiting for [`RECHECK_INTERVAL`].
+    pub fn look_again(&self) {
+        self.lock().values_mut().for_each(|known| known.looked_at = None);
     }
 
     /// Reads everything and reports every problem.
     pub fn check(&self) -> Vec<TrustProblem> {
-        check::check(&self.0.path, Timestamp::now())
+        check::check(&self.shared.path, Timestamp::now())
     }
 
     /// What the directory holds about the CA of this name, re-read when it changed.
@@ -125,21 +148,29 @@ impl TrustDirectory {
         let hash = name.hash();
         let known = self.lock().get(&hash).map(|known| (known.looked_at, Arc::clone(&known.files)));
         if let Some((looked_at, files)) = &known
-            && looked_at.elapsed() < RECHECK_INTERVAL
+            && looked_at.is_some_and(|looked_at| looked_at.elapsed() < RECHECK_INTERVAL)
             && !files.has_expired_list(now)
         {
             return Arc::clone(files);
         }
-        let stamps = Stamps::take(&self.0.path, &hash);
+        let stamps = Stamps::take(&self.shared.path, &hash);
         if let Some(known) = self.lock().get_mut(&hash).filter(|known| known.stamps == stamps) {
-            known.looked_at = Instant::now();
+            known.looked_at = Some(Instant::now());
             return Arc::clone(&known.files);
+        }
+        if let Some((_, files)) = known.as_ref().filter(|_| stamps.is_empty())
+            && let Err(error) = std::fs::read_dir(&self.shared.path)
+        {
+            // Not one CA has been taken away, but all at once: being unmounted or replaced is no decision about trust.
+            let path = self.shared.path.display();
+            tracing::error!(%path, %error, "the trust directory has gone; what was read before stays in force");
+            return Arc::clone(files);
         }
         let files = Arc::new(AuthorityFiles::read(&stamps, known.as_ref().map(|(_, files)| &**files)));
         if files.is_empty() {
             self.lock().remove(&hash);
         } else {
-            let cached = Cached { looked_at: Instant::now(), stamps, files: Arc::clone(&files) };
+            let cached = Cached { looked_at: Some(Instant::now()), stamps, files: Arc::clone(&files) };
             self.lock().insert(hash, cached);
         }
         files
@@ -152,7 +183,7 @@ impl TrustDirectory {
         issuer: &Certificate,
     ) -> Result<(), SignatureError> {
         let pair = (*certificate.fingerprint(), *issuer.fingerprint());
-        self.0.signatures.remember(pair, || certificate.verify_signature(issuer))
+        self.shared.signatures.remember(pair, || certificate.verify_signature(issuer))
     }
 
     /// Checks that `issuer` signed `list`, remembering the answer: lists are long.
@@ -162,11 +193,11 @@ impl TrustDirectory {
         issuer: &Certificate,
     ) -> Result<(), SignatureError> {
         let pair = (*list.fingerprint(), *issuer.fingerprint());
-        self.0.signatures.remember(pair, || list.verify_signature(issuer))
+        self.shared.signatures.remember(pair, || list.verify_signature(issuer))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Cached>> {
         // Every change to the map is a single call, so a panic elsewhere cannot leave it half changed.
-        self.0.authorities.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.authorities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -22,6 +22,9 @@ pub struct Config {
     /// What GLOBUS_LOCATION and $(GLOBUS_LOCATION) are.
     #[serde(default = "default_location")]
     pub globus_location: PathBuf,
+    /// How the certificates of job contacts' clients are judged (filled by the caller, as for the gatekeeper).
+    #[serde(skip)]
+    pub chain_policy: gsi::chain::ChainPolicy,
     /// The command line that starts a reaper (filled by the caller).
     #[serde(skip)]
     pub reaper_command: Vec<std::ffi::OsString>,

@@ -11,19 +11,22 @@ use gram::{
     exchange::{self, ExchangeError},
     wire::{Query, QueryReply},
 };
-use gsi::{Credential, KeyPool, SecureStream};
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
+use gsi::{
+    Credential, KeyPool, SecureStream,
+    admission::{Admission, Bounds, Crowded, Stranger},
 };
+use std::{sync::Weak, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, oneshot},
+    sync::oneshot,
     time::{Instant, timeout_at},
 };
 
-/// Most connections served at once, for one identity.
-const MAX_CONNECTIONS: usize = 128;
+/// Most connections at once, for the contacts of one identity. Only that identity is served, so it may have all places; a
+/// site's users often share an address.
+pub const BOUNDS: Bounds = Bounds { strangers: 64, guests: 128, per_address: 128, per_identity: 128 };
+/// How long nothing may come from a peer while something is waited for.
+const IDLE: Duration = Duration::from_secs(15);
 /// How long a peer may take for handshake and query, and again for an in-band delegation.
 const EXCHANGE: Duration = Duration::from_secs(60);
 /// How long a query may take to be answered; a cancel waits for the scheduler.
@@ -45,34 +48,45 @@ pub(crate) struct Serving {
 impl Serving {
     /// Accepts until aborted.
     pub(crate) async fn run(self, listener: TcpListener) {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let admission = Admission::new(BOUNDS);
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "job contact cannot accept");
+                    admission.make_room();
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
             };
             let Some(identity) = self.identity.upgrade() else { return };
-            let serving = self.clone();
+            let (serving, place) = (self.clone(), admission.enter(peer.ip()));
             tokio::spawn(async move {
-                if let Err(error) = serving.serve(&identity, stream).await {
+                if let Err(error) = Box::pin(serving.serve(&identity, stream, place)).await {
                     tracing::info!(%peer, identity = %identity.subject, %error, "query not answered");
                 }
-                drop(place);
             });
         }
     }
 
-    async fn serve(&self, identity: &Identity, stream: TcpStream) -> Result<(), QueryFailure> {
+    async fn serve(
+        &self,
+        identity: &Identity,
+        stream: TcpStream,
+        place: Result<Stranger, Crowded>,
+    ) -> Result<(), QueryFailure> {
         let deadline = Instant::now() + EXCHANGE;
+        let mut place = place?;
         gram::endpoint::prepare(&stream).map_err(ExchangeError::Io)?;
-        let acceptor = identity.current().acceptor.clone();
-        let mut stream =
-            timeout_at(deadline, acceptor.accept(stream)).await.map_err(|_| ExchangeError::Deadline)??;
+        let acceptor = identity.current().acceptor.clone().patient_for(IDLE);
+        let mut stream = tokio::select! {
+            accepted = timeout_at(deadline, acceptor.accept(stream)) => {
+                accepted.map_err(|_| ExchangeError::Deadline)??
+            }
+            () = place.pushed_out() => return Err(Crowded::PushedOut.into()),
+        };
+        // Kept to the end.
+        let _place = place.welcome(&stream.peer().identity)?;
         let (head, body) = exchange::read_request(&mut stream, deadline).await?;
         let reply = self.answer(identity, &mut stream, &head.uri, &body).await;
         exchange::write_message(&mut stream, &reply.encode(), Instant::now() + EXCHANGE).await?;
@@ -163,6 +177,8 @@ enum QueryFailure {
     Exchange(#[from] ExchangeError),
     #[error(transparent)]
     Security(#[from] gsi::GsiError),
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
 }
 
 /// The reply for an answer. The exit code goes with DONE only (gram.md §10).

@@ -2,11 +2,12 @@
 
 use super::{
     Original, Program,
+    certificate_text::{self, Wording},
     options::{Opt, Order, flag, parse, valued},
     proxy_text,
     terminal::out,
 };
-use gsi::{Certificate, Subject};
+use gsi::{Certificate, Name};
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 /// The program.
@@ -56,27 +57,37 @@ fn run(arguments: &[OsString]) -> ExitCode {
         Ok(None) => return PROGRAM.usage_error(&format!("{} holds no certificate", path.display())),
         Err(error) => return PROGRAM.usage_error(&format!("{}: {error}", path.display())),
     };
-    let name = |subject: &Subject| match parsed.has("-rfc2253") {
-        true => proxy_text::rfc2253(subject),
-        false => subject.to_string(),
+    let rfc2253 = parsed.has("-rfc2253");
+    let name = |name: &Name| out(without_proxies(name, rfc2253));
+    let whole = || {
+        let wording = if rfc2253 { Wording::CertInfoRfc2253 } else { Wording::CertInfo };
+        out(certificate_text::render(&certificate, wording));
     };
     let mut printed = false;
     for option in parsed.names() {
         match option {
-            "-subject" => out(name(certificate.subject().subject())),
-            "-issuer" => out(name(certificate.issuer().subject())),
+            "-subject" => name(certificate.subject()),
+            "-issuer" => name(certificate.issuer()),
             "-issuerhash" => out(certificate.issuer().hash()),
             "-startdate" => out(proxy_text::openssl_date(certificate.not_before())),
             "-enddate" => out(proxy_text::openssl_date(certificate.not_after())),
-            "-all" => out(proxy_text::certificate(&certificate)),
+            "-all" => whole(),
             _ => continue,
         }
         printed = true;
     }
     if !printed {
-        out(proxy_text::certificate(&certificate));
+        whole();
     }
     ExitCode::SUCCESS
+}
+
+/// The name; in the one-line form the levels that legacy proxies add are left out.
+fn without_proxies(name: &Name, rfc2253: bool) -> String {
+    if rfc2253 {
+        return certificate_text::rfc2253(name);
+    }
+    certificate_text::plain(name).replace("/CN=proxy", "").replace("/CN=limited proxy", "")
 }
 
 fn default_path() -> PathBuf {

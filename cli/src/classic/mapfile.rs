@@ -2,14 +2,20 @@
 
 use super::{
     Original, Program,
-    options::{Opt, Order, Parsed, flag, parse, valued},
+    options::{Opt, OptionError, Order, Parsed, flag, parse, valued},
+    pages,
     terminal::{err, out, prompt},
 };
 use gsi::{
     Gridmap, Subject,
     gridmap::edit::{Added, GridmapText},
 };
-use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 /// `grid-mapfile-add-entry`.
 pub(super) const ADD: Program = Program {
@@ -34,10 +40,10 @@ pub(super) const ADD: Program = Program {
 /// `grid-mapfile-delete-entry`.
 pub(super) const DELETE: Program = Program {
     name: "grid-mapfile-delete-entry",
-    summary: "take accounts away from a subject, or the subject out of the file",
+    summary: "take accounts away from a subject, and the subject out of the file with the last of them",
     synopsis: "[-help] [-dn <DN>] [-ln <local name>] [-d] [-f file]",
     options: &[HELP, VERSION, DN, LN, DRY_RUN, MAPFILE],
-    notes: "Without -ln all accounts of the subject go. The file before the change stays beside it, as FILE.old.",
+    notes: "Both -dn and -ln are needed; `gridiron gridmap remove` takes out a whole subject. The file before the change stays beside it, as FILE.old.",
     example: "grid-mapfile-delete-entry -dn '/O=Grid/CN=Alice' -ln alice",
     original: Original::Plain,
     run: delete,
@@ -66,6 +72,9 @@ const LN: Opt = valued(&["-ln"], "LN1 [LN2...]", "local accounts");
 const DRY_RUN: Opt = flag(&["-dryrun", "-d"], "only say what would be done");
 const MAPFILE: Opt = valued(&["-mapfile", "-f"], "file", "the grid-mapfile");
 
+/// The original's exit code for a file without a byte.
+const EMPTY: u8 = 2;
+
 /// The original's exit code for a file with mistakes in it.
 const INCONSISTENT: u8 = 4;
 
@@ -79,13 +88,15 @@ struct Edit {
 }
 
 /// Reads the command line of an editing tool; `Err` is the exit code of what has been printed.
-fn edit(
-    program: &'static Program,
-    accounts_required: bool,
-    arguments: &[OsString],
-) -> Result<Edit, ExitCode> {
-    let parsed = parse(program.options, Order::Mixed, arguments)
-        .map_err(|error| program.usage_error(&error.describe()))?;
+fn edit(program: &'static Program, arguments: &[OsString]) -> Result<Edit, ExitCode> {
+    let parsed = parse(program.options, Order::Mixed, arguments).map_err(|error| match &error {
+        OptionError::Unknown { text, .. } => {
+            refused(program, &format!("Unknown option: {}", text.trim_start_matches('-')))
+        }
+        OptionError::MissingValue { text, .. } => {
+            refused(program, &format!("Option {} requires an argument", text.trim_start_matches('-')))
+        }
+    })?;
     if let Some(code) = program.page_asked_for(&parsed) {
         return Err(code);
     }
@@ -94,7 +105,7 @@ fn edit(
         parsed.values("-ln").map(|name| name.to_string_lossy().into_owned()).collect();
     accounts.extend(parsed.operands.iter().map(|name| name.to_string_lossy().into_owned()));
     match parsed.text("-dn") {
-        Some(subject) if !accounts.is_empty() || !accounts_required => Ok(Edit {
+        Some(subject) if !accounts.is_empty() => Ok(Edit {
             file: mapfile(&parsed)
                 .ok_or_else(|| program.usage_error("no grid-mapfile named: use -f FILE"))?,
             subject: Subject::new(subject),
@@ -102,8 +113,22 @@ fn edit(
             dry_run: parsed.has("-dryrun"),
             force: parsed.has("-force"),
         }),
-        _ => Err(program.syntax_only()),
+        _ => Err(refused(program, "")),
     }
+}
+
+/// What is wrong with the command line: the one tool shows its syntax, the other all of its help. Gives exit code 1.
+fn refused(program: &'static Program, message: &str) -> ExitCode {
+    if program.original == Original::Script {
+        return program.bare_refusal(message);
+    }
+    if message.is_empty() {
+        out("Error: -ln needs a list of user login names");
+    } else {
+        err(message);
+    }
+    err(pages::help(program));
+    ExitCode::FAILURE
 }
 
 fn mapfile(parsed: &Parsed) -> Option<PathBuf> {
@@ -111,74 +136,126 @@ fn mapfile(parsed: &Parsed) -> Option<PathBuf> {
 }
 
 fn add(arguments: &[OsString]) -> ExitCode {
-    let edit = match edit(&ADD, true, arguments) {
+    let edit = match edit(&ADD, arguments) {
         Ok(edit) => edit,
         Err(code) => return code,
     };
     out(format_args!("Modifying {} ...", edit.file.display()));
     let unknown: Vec<&String> =
         edit.accounts.iter().filter(|name| !edit.force && !is_account(name)).collect();
+    if edit.dry_run {
+        announce(&edit, &unknown);
+    }
     if !unknown.is_empty() {
         out(format_args!("entry not added because the LN(s) is/are not legitimate: {unknown:?}"));
         return ExitCode::FAILURE;
     }
-    let mut text = match GridmapText::read(&edit.file) {
-        Ok(text) => text,
+    let added = GridmapText::read(&edit.file).and_then(|mut text| {
+        let added = text.add(&edit.subject, &edit.accounts)?;
+        Ok((text, added))
+    });
+    let (text, added) = match added {
+        Ok(done) => done,
         Err(error) => return failed(&error),
     };
-    let added = match text.add(&edit.subject, &edit.accounts) {
-        Ok(added) => added,
-        Err(error) => return failed(&error),
-    };
+    if let Added::Extended { line, .. } | Added::Unchanged { line, .. } = &added {
+        out(format_args!("DN {} already exists\nUpdating entry to {line}", edit.subject));
+    } else if let (Added::New { line }, true) = (&added, edit.dry_run) {
+        out(format_args!("Appending new entry {line}"));
+    }
+    if edit.dry_run {
+        out("Since ( dryrun, -d ) option was used no actions were carried out");
+        return ExitCode::SUCCESS;
+    }
+    if let Err(error) = text.write(&edit.file, true) {
+        return failed(&error);
+    }
     match &added {
         Added::New { line } => out(format_args!("New entry:\n{line}\n(1) entry added")),
-        Added::Extended { line, added, .. } => out(format_args!(
-            "DN {} already exists\n(added mappings: {})\nUpdated entry:{line}\n(1) entry modified",
-            edit.subject,
-            added.join(",")
-        )),
+        Added::Extended { line, added, .. } => {
+            let ignored: Vec<String> =
+                edit.accounts.iter().filter(|name| !added.contains(name)).cloned().collect();
+            let ignored = match ignored.as_slice() {
+                [] => String::new(),
+                ignored => format!(", already present and ignored: {}", ignored.join(" ")),
+            };
+            out(format_args!(
+                "(added mappings: {}{ignored})\nUpdated entry:{line}\n(1) entry modified",
+                added.join(" ")
+            ));
+        }
         Added::Unchanged { .. } => out(format_args!(
-            "DN {} already exists\nNo changes were made - already present and ignored: {}",
-            edit.subject,
-            edit.accounts.join(",")
+            "No changes were made - already present and ignored: {}",
+            edit.accounts.join(" ")
         )),
     }
-    finish(&edit, &text)
+    ExitCode::SUCCESS
+}
+
+/// What `-dryrun` says of the accounts.
+fn announce(edit: &Edit, unknown: &[&String]) {
+    out(format_args!(
+        "Verifying that Local Name(s)=({}) are legitimate local accounts.",
+        edit.accounts.join(" ")
+    ));
+    for name in edit.accounts.iter().filter(|_| !edit.force) {
+        let does = if unknown.contains(&name) { "does *NOT* exist" } else { "does exist" };
+        out(format_args!("Checking ln(s)={name}\nLocal Name={name} {does}"));
+    }
+    if unknown.is_empty() {
+        out(format_args!(
+            "Local Name(s)=({}) is/are valid. Requested entry will be added.",
+            edit.accounts.join(" ")
+        ));
+    }
 }
 
 fn delete(arguments: &[OsString]) -> ExitCode {
-    let edit = match edit(&DELETE, false, arguments) {
+    let edit = match edit(&DELETE, arguments) {
         Ok(edit) => edit,
         Err(code) => return code,
     };
+    if !edit.file.exists() {
+        err(format_args!("The gridmap file {} does not exist.", edit.file.display()));
+        return ExitCode::FAILURE;
+    }
     out(format_args!("Modifying {} ...", edit.file.display()));
     let mut text = match GridmapText::read(&edit.file) {
         Ok(text) => text,
         Err(error) => return failed(&error),
     };
-    let removed = text.remove(&edit.subject, &edit.accounts);
-    if removed.accounts.is_empty() && removed.lines.is_empty() {
-        err("ERROR: No such entry/mapping exists");
-        return ExitCode::FAILURE;
+    if edit.dry_run {
+        out(format_args!(
+            "Searching for entries containing the Distinguished Name and any of the Local Name(s)\n\"{}\" {}",
+            edit.subject,
+            edit.accounts.join(" ")
+        ));
     }
+    let removed = text.remove(&edit.subject, &edit.accounts);
     for line in &removed.changed {
         out(format_args!("Current entry: {line}"));
     }
-    let ignored = edit.accounts.len().saturating_sub(removed.accounts.len());
-    out(format_args!("({}) mapping(s) removed, ({ignored}) not present and ignored", removed.accounts.len()));
-    finish(&edit, &text)
-}
-
-/// Writes the changed file, keeping the old one, unless nothing is to be done.
-fn finish(edit: &Edit, text: &GridmapText) -> ExitCode {
+    for _ in &removed.lines {
+        out(format_args!("No local mappings remained, deleting entry: \"{}\" ", edit.subject));
+    }
+    let count = removed.accounts.len();
     if edit.dry_run {
-        out("Since ( dryrun, -d ) option was used no actions were carried out");
+        let entries = if count == 1 { "entry" } else { "entries" };
+        out(format_args!(
+            "{count} {entries} would have been deleted\nSince the dryrun option was used, no actions were carried out"
+        ));
         return ExitCode::SUCCESS;
     }
-    match text.write(&edit.file, true) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+    if count == 0 {
+        out("ERROR: No such entry/mapping exists");
+        return ExitCode::FAILURE;
     }
+    if let Err(error) = text.write(&edit.file, true) {
+        return failed(&error);
+    }
+    let ignored = edit.accounts.len().saturating_sub(count);
+    out(format_args!("({count}) mapping(s) removed, ({ignored}) not present and ignored"));
+    ExitCode::SUCCESS
 }
 
 fn failed(error: &dyn std::fmt::Display) -> ExitCode {
@@ -197,9 +274,14 @@ fn check(arguments: &[OsString]) -> ExitCode {
     let Some(file) = mapfile(&parsed) else {
         return CHECK.usage_error("no grid-mapfile named: use -f FILE");
     };
+    let file = std::path::absolute(&file).unwrap_or(file);
     out(format_args!("Checking {} grid mapfile", file.display()));
     prompt("Verifying grid mapfile existence...");
     let map = match std::fs::read(&file) {
+        Ok(text) if text.is_empty() => {
+            out(format_args!("\nGrid mapfile {} is empty", file.display()));
+            return ExitCode::from(EMPTY);
+        }
         Ok(text) => Gridmap::parse(&text),
         Err(error) => {
             out(format_args!("ERROR: {} file is not readable: {error}", file.display()));
@@ -207,8 +289,12 @@ fn check(arguments: &[OsString]) -> ExitCode {
         }
     };
     out("OK");
+    let duplicates = duplicates(&map);
+    let malformed = malformed(&map, &duplicates);
+    let duplicates: Vec<String> = duplicates.into_values().collect();
+    let what = if malformed.is_empty() { "duplicate(s)" } else { "duplicate or malformed line(s)" };
     let sound = [
-        report("Checking for duplicate entries...", &duplicates(&map), "duplicate(s)"),
+        report("Checking for duplicate entries...", &[duplicates, malformed].concat(), what),
         report("Checking for valid user names...", &unknown_accounts(&map), "invalid username(s)"),
     ];
     match sound.iter().all(|sound| *sound) {
@@ -231,23 +317,23 @@ fn report(check: &str, complaints: &[String], what: &str) -> bool {
     false
 }
 
-/// Subjects with more than one line, of which only the first counts, and lines that are no entries.
-fn duplicates(map: &Gridmap) -> Vec<String> {
+/// Subjects with more than one line, of which only the first counts: what is said of the others, by line.
+fn duplicates(map: &Gridmap) -> BTreeMap<usize, String> {
     let mut seen = BTreeSet::new();
-    let again = map
-        .entries()
-        .iter()
-        .filter(|entry| !seen.insert(entry.subject.normalized().to_ascii_lowercase()))
-        .map(|entry| {
-            format!(
-                "Found duplicate entry: \"{}\" {} (line {})",
-                entry.subject,
-                entry.accounts.join(","),
-                entry.line
-            )
-        });
-    let malformed = map.problems().iter().map(|(line, problem)| format!("line {line}: {problem}"));
-    again.chain(malformed).collect()
+    let again =
+        map.entries().iter().filter(|entry| !seen.insert(entry.subject.normalized().to_ascii_lowercase()));
+    let described = again.map(|entry| {
+        let accounts = entry.accounts.join(",");
+        let text = format!("Found duplicate entry: \"{}\" {accounts} (line {})", entry.subject, entry.line);
+        (entry.line, text)
+    });
+    described.collect()
+}
+
+/// Lines with any other mistake.
+fn malformed(map: &Gridmap, duplicates: &BTreeMap<usize, String>) -> Vec<String> {
+    let problems = map.problems().iter().filter(|(line, _)| !duplicates.contains_key(line));
+    problems.map(|(line, problem)| format!("line {line}: {problem}")).collect()
 }
 
 fn unknown_accounts(map: &Gridmap) -> Vec<String> {
@@ -269,12 +355,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn malformed_lines_are_no_duplicates() {
+        let map = Gridmap::parse(b"\"/O=x/CN=y root\n\"/O=x/CN=z\" root\n");
+        assert!(duplicates(&map).is_empty());
+        let found = malformed(&map, &BTreeMap::new());
+        assert!(found.len() == 1 && found[0].starts_with("line 1: "), "{found:?}");
+    }
+
+    #[test]
     fn duplicates_and_unknown_accounts_are_found_by_line() {
         let map = Gridmap::parse(
             b"\"/O=x/CN=y\" root\n\"/o=X/cn=Y\" daemon\n\"/O=x/CN=z\" no-such-user-here,root\n",
         );
         let found = duplicates(&map);
-        assert!(found.iter().any(|text| text.contains("line 2")), "{found:?}");
+        assert_eq!(found[&2], "Found duplicate entry: \"/o=X/cn=Y\" daemon (line 2)");
+        assert_eq!((found.len(), malformed(&map, &found).len()), (1, 0));
         let unknown = unknown_accounts(&map);
         assert_eq!(unknown, ["no-such-user-here is not a valid local username (line 3)"]);
     }

@@ -6,6 +6,7 @@
 
 mod cached_output;
 mod cert_info;
+mod certificate_text;
 mod globusrun;
 mod job_cancel;
 mod job_clean;
@@ -134,6 +135,17 @@ impl Program {
         terminal::err(format_args!(
             "\nSyntax : {} {}\n\nUse -help to display full usage.\n",
             self.name, self.synopsis
+        ));
+        ExitCode::FAILURE
+    }
+
+    /// A refusal without the blank line and the `ERROR:` of the others. Gives exit code 1.
+    fn bare_refusal(&self, message: &str) -> ExitCode {
+        terminal::err(format_args!(
+            "{message}{}Syntax : {} {}\n\nUse -help to display full usage.\n",
+            if message.is_empty() { "" } else { "\n" },
+            self.name,
+            self.synopsis
         ));
         ExitCode::FAILURE
     }

@@ -2,11 +2,12 @@
 
 use super::{
     Original, Program,
+    certificate_text::{self, Wording},
     options::{Opt, Order, Parsed, flag, parse, valued},
     proxy_text,
     terminal::{err, out},
 };
-use gsi::{Certificate, Credential, Subject};
+use gsi::{Certificate, Credential, Name};
 use jiff::Timestamp;
 use std::{
     ffi::OsString,
@@ -20,7 +21,7 @@ pub(super) const PROGRAM: Program = Program {
     summary: "show your proxy, or test with -exists whether it is good enough",
     synopsis: "[-help][-f proxyfile][-subject][...][-e [-h H][-b B]]",
     options: OPTIONS,
-    notes: "-valid, -hours and -bits belong to -exists, which prints nothing: exit code 0 is yes.",
+    notes: "-valid, -hours and -bits belong to -exists, which prints nothing of itself: exit code 0 is yes.",
     example: "grid-proxy-info -exists -valid 1:00 || grid-proxy-init",
     original: Original::Compiled,
     run,
@@ -80,22 +81,21 @@ fn run(arguments: &[OsString]) -> ExitCode {
         left: (credential.expires().as_second() - Timestamp::now().as_second()).max(0),
         rfc2253: parsed.has("-rfc2253"),
     };
-    if let Some(demand) = demand {
-        return if demand.is_met(&facts) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    }
     let mut printed = false;
     for name in parsed.names() {
         printed |= facts.print(name);
     }
-    if !printed {
-        facts.print("-all");
+    match demand {
+        Some(demand) if !demand.is_met(&facts) => return ExitCode::FAILURE,
+        None if !printed => drop(facts.print("-all")),
+        _ => {}
     }
     ExitCode::SUCCESS
 }
 
 /// What `-exists` asks.
 struct Demand {
-    seconds: i64,
+    seconds: u64,
     bits: usize,
 }
 
@@ -110,27 +110,25 @@ impl Demand {
         if !exists {
             return Ok(None);
         }
-        let bad = |option: &str, form: &str| format!("option {option} : value must be {form}");
+        let bad = |option: &str| format!("option {option} : value must be a number");
         let mut demand = Self { seconds: 0, bits: 0 };
         if let Some(text) = parsed.text("-hours") {
-            let hours: u32 = text.parse().map_err(|_| bad("-hours", "a number"))?;
-            demand.seconds = i64::from(hours) * 3600;
+            let hours: u32 = text.parse().map_err(|_| bad("-hours"))?;
+            demand.seconds = u64::from(hours) * 3600;
         }
         if let Some(text) = parsed.text("-valid") {
-            let form = || bad("-valid", "in the format: H:M");
-            let (hours, minutes) = text.split_once(':').ok_or_else(form)?;
-            let (hours, minutes): (u32, u32) =
-                (hours.parse().map_err(|_| form())?, minutes.parse().map_err(|_| form())?);
-            demand.seconds = i64::from(hours) * 3600 + i64::from(minutes) * 60;
+            demand.seconds = proxy_text::hours_and_minutes("-valid", &text)?;
         }
         if let Some(text) = parsed.text("-bits") {
-            demand.bits = text.parse().map_err(|_| bad("-bits", "a number"))?;
+            demand.bits = text.parse().map_err(|_| bad("-bits"))?;
         }
         Ok(Some(demand))
     }
 
     fn is_met(&self, facts: &Facts<'_>) -> bool {
-        facts.left > 0 && facts.left >= self.seconds && facts.leaf.rsa_bits().unwrap_or(0) >= self.bits
+        facts.left > 0
+            && facts.left.unsigned_abs() >= self.seconds
+            && facts.leaf.rsa_bits().unwrap_or(0) >= self.bits
     }
 }
 
@@ -148,19 +146,19 @@ impl Facts<'_> {
     /// Prints what an option asks for; false when it asks for nothing.
     fn print(&self, option: &str) -> bool {
         match option {
-            "-subject" => out(self.name(self.leaf.subject().subject())),
-            "-issuer" => out(self.name(self.leaf.issuer().subject())),
-            "-identity" => out(self.name(self.credential.identity())),
+            "-subject" => out(self.name(self.leaf.subject())),
+            "-issuer" => out(self.name(self.leaf.issuer())),
+            "-identity" => out(self.identity()),
             "-type" => out(proxy_text::kind(self.leaf)),
             "-timeleft" => out(self.left),
             "-strength" => out(self.bits()),
             "-path" => out(self.path.display()),
-            "-text" => out(proxy_text::certificate(self.leaf)),
+            "-text" => out(certificate_text::render(self.leaf, Wording::ProxyInfo)),
             "-all" => out(format_args!(
                 "subject  : {}\nissuer   : {}\nidentity : {}\ntype     : {}\nstrength : {} bits\npath     : {}\ntimeleft : {}",
-                self.name(self.leaf.subject().subject()),
-                self.name(self.leaf.issuer().subject()),
-                self.name(self.credential.identity()),
+                self.name(self.leaf.subject()),
+                self.name(self.leaf.issuer()),
+                self.identity(),
                 proxy_text::kind(self.leaf),
                 self.bits(),
                 self.path.display(),
@@ -171,8 +169,17 @@ impl Facts<'_> {
         true
     }
 
-    fn name(&self, subject: &Subject) -> String {
-        if self.rfc2253 { proxy_text::rfc2253(subject) } else { subject.to_string() }
+    fn name(&self, name: &Name) -> String {
+        if self.rfc2253 { certificate_text::rfc2253(name) } else { name.subject().to_string() }
+    }
+
+    fn identity(&self) -> String {
+        let identity = self.credential.identity();
+        let mut names = self.credential.chain().iter().map(Certificate::subject);
+        match names.find(|name| self.rfc2253 && name.subject() == identity) {
+            Some(name) => certificate_text::rfc2253(name),
+            None => identity.to_string(),
+        }
     }
 
     fn bits(&self) -> usize {

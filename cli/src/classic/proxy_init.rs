@@ -3,7 +3,7 @@
 use super::{
     Original, Program,
     options::{Opt, Order, Parsed, flag, parse, valued},
-    proxy_text::date,
+    proxy_text::{self, date},
     terminal::{err, out},
 };
 use crate::{
@@ -42,9 +42,9 @@ const OPTIONS: &[Opt] = &[
     flag(&["-draft"], "a draft (GSI-3) proxy"),
     flag(&["-old"], "a legacy (GSI-2) proxy"),
     flag(&["-rfc"], "an RFC 3820 proxy (default)"),
-    valued(&["-valid"], "h:m", "lifetime in hours and minutes (default 12:00)"),
-    valued(&["-hours"], "hours", "lifetime in hours; -valid is preferred"),
-    valued(&["-bits"], "bits", "key size (default 2048)"),
+    valued(&["-valid"], "h:m", "lifetime in hours and minutes (default 12:00; 0:0 as long as possible)"),
+    valued(&["-hours"], "hours", "lifetime in hours"),
+    valued(&["-bits"], "bits", "key size: 2048 (default), 3072, 4096 or 8192"),
     valued(&["-policy"], "file", "refused: no service accepts restricted proxies"),
     valued(&["-pl", "-policy-language"], "oid", "refused, as -policy"),
     valued(&["-path-length"], "l", "how many further proxies may be made from this one"),
@@ -62,6 +62,12 @@ const PROMPT: &str = "Enter GRID pass phrase for this identity:";
 
 /// Without `-valid`: 12 hours.
 const DEFAULT_LIFETIME: u64 = 12 * 3600;
+
+/// What `-valid 0:0` asks for.
+const AS_LONG_AS_POSSIBLE: u64 = u64::MAX;
+
+/// The originals also make 512 and 1024, which nobody should trust, and no 3072 or 8192.
+const KEY_SIZES: [u32; 4] = [2048, 3072, 4096, 8192];
 
 /// What is asked for, checked.
 struct Request {
@@ -115,8 +121,8 @@ fn request(parsed: &Parsed) -> Result<Request, String> {
             format: format(parsed)?,
             kind: kind(parsed)?,
             lifetime: lifetime(parsed)?,
-            bits: number(parsed, "-bits")?.unwrap_or(2048),
-            path_length: number(parsed, "-path-length")?,
+            bits: bits(parsed)?,
+            path_length: path_length(parsed)?,
         },
         quiet: parsed.has("-q"),
         debug: parsed.has("-debug"),
@@ -174,23 +180,36 @@ fn kind(parsed: &Parsed) -> Result<ProxyKind, String> {
     }
 }
 
-/// Seconds.
+/// Seconds, by whichever option stands last; zero means as long as the certificate lasts.
 fn lifetime(parsed: &Parsed) -> Result<u64, String> {
-    if let Some(text) = parsed.text("-valid") {
-        let form = || "option -valid : value must be in the format: H:M".to_owned();
-        let (hours, minutes) = text.split_once(':').ok_or_else(form)?;
-        let hours: u64 = hours.parse().map_err(|_| form())?;
-        let minutes: u64 = minutes.parse().map_err(|_| form())?;
-        if minutes > 60 {
-            return Err("option -valid : specified minutes must be in the range 0-60".into());
+    let seconds = match parsed.names().filter(|name| ["-valid", "-hours"].contains(name)).last() {
+        Some("-valid") => {
+            proxy_text::hours_and_minutes("-valid", &parsed.text("-valid").unwrap_or_default())?
         }
-        return hours
-            .checked_mul(3600)
-            .and_then(|seconds| seconds.checked_add(minutes * 60))
-            .ok_or_else(form);
+        Some(_) => {
+            let hours: Option<u32> = number(parsed, "-hours")?;
+            u64::from(hours.unwrap_or_default()) * 3600
+        }
+        None => DEFAULT_LIFETIME,
+    };
+    Ok(if seconds == 0 { AS_LONG_AS_POSSIBLE } else { seconds })
+}
+
+fn bits(parsed: &Parsed) -> Result<u32, String> {
+    let Some(text) = parsed.text("-bits") else { return Ok(2048) };
+    text.parse().ok().filter(|bits| KEY_SIZES.contains(bits)).ok_or_else(|| {
+        format!("option -bits : value must be one of {}", KEY_SIZES.map(|bits| bits.to_string()).join(","))
+    })
+}
+
+fn path_length(parsed: &Parsed) -> Result<Option<u32>, String> {
+    match parsed.text("-path-length") {
+        Some(text) if text.starts_with('-') => Err("option -path-length : integer argument missing".into()),
+        Some(text) => {
+            text.parse().map(Some).map_err(|_| "option -path-length : requires an integer argument".into())
+        }
+        None => Ok(None),
     }
-    let hours: Option<u32> = number(parsed, "-hours")?;
-    Ok(hours.map_or(DEFAULT_LIFETIME, |hours| u64::from(hours) * 3600))
 }
 
 fn number(parsed: &Parsed, option: &str) -> Result<Option<u32>, String> {
@@ -201,12 +220,19 @@ fn number(parsed: &Parsed, option: &str) -> Result<Option<u32>, String> {
 fn make(request: &Request) -> ExitCode {
     let (certificate_file, key_file) = proxy::issuer_paths(&request.proxy);
     if request.debug {
+        // Only -verify looks at it.
+        let trusted = request.trust.clone().or_else(|| {
+            let trust = request.verify.then(TrustDirectory::open_default)?.ok()?;
+            Some(trust.path().to_owned())
+        });
+        let trusted = trusted.map(|path| path.display().to_string());
         let out = request.proxy.out.clone().unwrap_or_else(gsi::credential::default_proxy_path);
         err(format_args!(
-            "\nUser Cert File: {}\nUser Key File: {}\n\nOutput File: {}",
+            "\nUser Cert File: {}\nUser Key File: {}\n\nTrusted CA Cert Dir: {}\n\nOutput File: {}",
             certificate_file.display(),
             key_file.display(),
-            out.display()
+            trusted.unwrap_or("(null)".into()),
+            std::path::absolute(&out).unwrap_or(out).display()
         ));
     }
     let identity = std::fs::read(certificate_file)
@@ -249,9 +275,7 @@ fn make(request: &Request) -> ExitCode {
         }
         out("Proxy Verify OK");
     }
-    if !request.quiet {
-        report_validity(request, &credential);
-    }
+    report_validity(request, &credential);
     ExitCode::SUCCESS
 }
 
@@ -259,12 +283,13 @@ fn make(request: &Request) -> ExitCode {
 fn report_validity(request: &Request, credential: &gsi::Credential) {
     let wanted = i64::try_from(request.proxy.lifetime).unwrap_or(i64::MAX);
     let expires = credential.expires();
-    if expires.as_second().saturating_sub(Timestamp::now().as_second()) < wanted.saturating_sub(60) {
+    let short = expires.as_second().saturating_sub(Timestamp::now().as_second()) < wanted.saturating_sub(60);
+    if short && request.proxy.lifetime != AS_LONG_AS_POSSIBLE {
         err(format_args!(
             "\nWarning: your certificate and proxy will expire {}\n which is within the requested lifetime of the proxy",
             date(expires)
         ));
-    } else {
+    } else if !request.quiet {
         out(format_args!("Your proxy is valid until: {}", date(expires)));
     }
 }
@@ -283,6 +308,8 @@ mod tests {
         assert_eq!(asked(&[]).unwrap().lifetime, 43_200);
         assert_eq!(asked(&["-valid", "1:30"]).unwrap().lifetime, 5_400);
         assert_eq!(asked(&["-hours", "2"]).unwrap().lifetime, 7_200);
+        assert_eq!(asked(&["-valid", "1:30", "-hours", "2"]).unwrap().lifetime, 7_200);
+        assert_eq!(asked(&["-valid", "0:00"]).unwrap().lifetime, AS_LONG_AS_POSSIBLE);
         assert_eq!(
             asked(&["-valid", "abc"]).unwrap_err(),
             "option -valid : value must be in the format: H:M"
@@ -291,6 +318,8 @@ mod tests {
             asked(&["-valid", "1:70"]).unwrap_err(),
             "option -valid : specified minutes must be in the range 0-60"
         );
+        assert_eq!(asked(&["-bits", "4096"]).unwrap().bits, 4096);
+        assert!(asked(&["-bits", "1024"]).unwrap_err().contains("one of 2048,"));
         assert!(asked(&["-valid", "99999999999999999999:0"]).is_err());
     }
 

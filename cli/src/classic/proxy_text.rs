@@ -1,6 +1,6 @@
 //! How the proxy and certificate tools word what they show.
 
-use gsi::{Certificate, ProxyFormat, ProxyKind, Subject, certificate::CertificateType};
+use gsi::{Certificate, ProxyFormat, ProxyKind, certificate::CertificateType};
 use jiff::Timestamp;
 
 /// `Sun Nov 22 03:37:15 2026`, local time.
@@ -24,6 +24,18 @@ pub(super) fn time_left(seconds: i64) -> String {
 }
 
 const DAY: i64 = 24 * 3600;
+
+/// `H:M` in seconds; the error is the original's sentence.
+pub(super) fn hours_and_minutes(option: &str, text: &str) -> Result<u64, String> {
+    let form = || format!("option {option} : value must be in the format: H:M");
+    let (hours, minutes) = text.split_once(':').ok_or_else(form)?;
+    let (hours, minutes): (u64, u64) =
+        (hours.parse().map_err(|_| form())?, minutes.parse().map_err(|_| form())?);
+    if minutes > 60 {
+        return Err(format!("option {option} : specified minutes must be in the range 0-60"));
+    }
+    hours.checked_mul(3600).and_then(|seconds| seconds.checked_add(minutes * 60)).ok_or_else(form)
+}
 
 /// `RFC 3820 compliant limited proxy` and its like.
 pub(super) fn kind(certificate: &Certificate) -> String {
@@ -50,61 +62,6 @@ pub(super) fn kind(certificate: &Certificate) -> String {
     }
 }
 
-/// A one-line name in RFC 2253 form: last RDN first, joined by commas. A value runs to the last `/` before the next `=`.
-pub(super) fn rfc2253(subject: &Subject) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    for piece in subject.as_str().split('/').skip(1) {
-        match parts.last_mut() {
-            Some(last) if !piece.contains('=') => {
-                last.push('/');
-                last.push_str(piece);
-            }
-            _ => parts.push(piece.to_owned()),
-        }
-    }
-    let escaped = |part: &String| match part.split_once('=') {
-        Some((kind, value)) => format!("{kind}={}", escape(value)),
-        None => escape(part),
-    };
-    parts.iter().rev().map(escaped).collect::<Vec<_>>().join(",")
-}
-
-fn escape(value: &str) -> String {
-    let mut text = String::new();
-    for letter in value.chars() {
-        if matches!(letter, ',' | '+' | '"' | '<' | '>' | ';') {
-            text.push('\\');
-        }
-        text.push(letter);
-    }
-    text
-}
-
-/// The certificate in words, laid out as `openssl x509 -text` begins.
-pub(super) fn certificate(certificate: &Certificate) -> String {
-    let serial: Vec<String> = certificate.serial().iter().map(|byte| format!("{byte:02x}")).collect();
-    let line = |subject: &Subject| subject.as_str().trim_start_matches('/').replace('/', ", ");
-    let mut text = format!(
-        "Certificate:\n    Data:\n        Serial Number:\n            {}\n        Issuer: {}\n        Validity\n            \
-         Not Before: {}\n            Not After : {}\n        Subject: {}\n        Subject Public Key Info:\n            \
-         Public-Key: ({} bit)\n        Type: {}\n",
-        serial.join(":"),
-        line(certificate.issuer().subject()),
-        openssl_date(certificate.not_before()),
-        openssl_date(certificate.not_after()),
-        line(certificate.subject().subject()),
-        certificate.rsa_bits().map_or_else(|| "?".to_owned(), |bits| bits.to_string()),
-        kind(certificate),
-    );
-    if let Some(length) = certificate.proxy_path_length() {
-        text += &format!("        Proxy Path Length: {length}\n");
-    }
-    for name in certificate.dns_names() {
-        text += &format!("        DNS: {name}\n");
-    }
-    text + &certificate.to_pem()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,13 +71,5 @@ mod tests {
         assert_eq!(time_left(43_200), "12:00:00");
         assert_eq!(time_left(59), "0:00:59");
         assert_eq!(time_left(360_000), "100:00:00  (4.2 days)");
-    }
-
-    #[test]
-    fn rfc2253_turns_names_around() {
-        let name = |text: &str| rfc2253(&Subject::new(text));
-        assert_eq!(name("/O=Grid/OU=t/CN=Grid User"), "CN=Grid User,OU=t,O=Grid");
-        assert_eq!(name("/O=Grid/CN=host/h.example.org"), "CN=host/h.example.org,O=Grid");
-        assert_eq!(name("/O=A, B/CN=c"), "CN=c,O=A\\, B");
     }
 }

@@ -3,13 +3,15 @@
 use crate::{
     exit::Exit,
     failure::Failure,
-    site::{self, check},
+    site::{self, check, limits},
     ui::Ui,
 };
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Find everything that is wrong in a site: configuration, certificates, trust directory, gridmap, services
+/// Find everything that is wrong in a site: configuration, certificates, trust directory, gridmap, bans, services
+///
+/// Also shows the limits that hold for clients.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: gridiron check --config /etc/gridiron/gridiron.toml")]
 pub struct Args {
@@ -21,13 +23,22 @@ pub struct Args {
 impl Args {
     pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let (file, text) = site::read(&site::find(self.config.as_deref()))?;
-        let problems = match site::parse(&text, &file) {
-            Ok(site) => check::problems(&site, &file, jiff::Timestamp::now()),
-            Err(problems) => problems,
+        let site = site::parse(&text, &file);
+        let problems = match &site {
+            Ok(site) => check::problems(site, &file, jiff::Timestamp::now()),
+            Err(problems) => problems.clone(),
         };
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let verdict = if problems.is_empty() { format!("{}: ok", file.display()) } else { lines.join("\n") };
-        ui.result(&json!({ "ok": problems.is_empty(), "file": file, "problems": problems }), verdict);
+        let mut verdict =
+            if problems.is_empty() { format!("{}: ok", file.display()) } else { lines.join("\n") };
+        let settable = site.as_ref().map(|site| site.gatekeeper.limits.all()).unwrap_or_default();
+        if !settable.is_empty() {
+            verdict = format!("{verdict}\n\n{}", limits::text(&settable));
+        }
+        let value = json!({
+            "ok": problems.is_empty(), "file": file, "problems": problems, "limits": limits::json(&settable),
+        });
+        ui.result(&value, verdict);
         Ok(if problems.is_empty() { Exit::Success } else { Exit::Negative })
     }
 }

@@ -9,9 +9,11 @@ pub mod classic;
 pub mod clean;
 pub mod completions;
 pub mod demo;
+pub mod explain;
 pub mod gridmap;
 pub mod init;
 pub mod jobmanager;
+pub mod launcher;
 pub mod list;
 pub mod man;
 pub mod output;
@@ -54,6 +56,7 @@ enum Command {
     Init(init::Args),
     Serve(serve::Args),
     Check(check::Args),
+    Explain(explain::Args),
     Run(run::Args),
     Submit(submit::Args),
     Status(status::Args),
@@ -72,6 +75,8 @@ enum Command {
     Classic(classic::Args),
     #[command(hide = true)]
     Jobmanager(jobmanager::Args),
+    #[command(hide = true)]
+    Launcher(launcher::Args),
     #[command(hide = true)]
     Reaper(reaper::Args),
 }
@@ -112,8 +117,9 @@ impl Command {
         let exit = match self {
             Command::Demo(args) => args.run(ui)?,
             Command::Init(args) => args.run(ui)?,
-            Command::Serve(args) => args.run(ui)?,
+            Command::Serve(args) => args.run(ui, log)?,
             Command::Check(args) => args.run(ui)?,
+            Command::Explain(args) => args.run(ui)?,
             Command::Run(args) => return args.run(ui),
             Command::Submit(args) => args.run(ui)?,
             Command::Status(args) => args.run(ui)?,
@@ -131,6 +137,7 @@ impl Command {
             Command::Man(args) => args.run(ui)?,
             Command::Classic(args) => return args.run(ui),
             Command::Jobmanager(args) => args.run()?,
+            Command::Launcher(args) => args.run()?,
             Command::Reaper(args) => args.run()?,
         };
         Ok(exit.into())

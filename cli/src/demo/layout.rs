@@ -105,6 +105,8 @@ impl Layout {
             listen: Some("127.0.0.1:0".to_owned()),
             host: Some(HOST.to_owned()),
             state: (self.state != self.folder.join("state")).then(|| self.state.clone()),
+            user: None,
+            run_as_root: nix::unistd::geteuid().is_root(), // on loopback, for minutes
         };
         create::create(&self.folder, &settings)?;
         let account = account()?;

@@ -1,8 +1,13 @@
 //! What is wrong with a site although its file can be read: certificates, trust directory, gridmap, services, folders.
 
-use super::{Problem, Site, create::machine_name, tables::nearest};
+use super::{
+    Problem, Site,
+    create::machine_name,
+    launcher::{self, Launcher},
+    tables::nearest,
+};
 use gatekeeper::service::{SCHEDULERS, ServiceTable};
-use gsi::{Credential, Expect, Gridmap, TrustDirectory, chain};
+use gsi::{BanList, Credential, Expect, Gridmap, GsiError, TrustDirectory, banlist::BanListError, chain};
 use jiff::{Timestamp, ToSpan};
 use std::{
     collections::BTreeMap,
@@ -21,6 +26,7 @@ pub fn problems(site: &Site, file: &Path, now: Timestamp) -> Vec<Problem> {
     if let Err(error) = gatekeeper.listen.to_socket_addrs() {
         found.add(file, format!("`listen`: {} is not an address with a port: {error}", gatekeeper.listen));
     }
+    gatekeeper.problems().into_iter().for_each(|problem| found.add(file, problem));
     for (name, service) in &gatekeeper.services {
         if !SCHEDULERS.contains(&service.scheduler.as_str()) {
             let advice = match nearest(&service.scheduler, SCHEDULERS.into_iter()) {
@@ -38,12 +44,20 @@ pub fn problems(site: &Site, file: &Path, now: Timestamp) -> Vec<Problem> {
     }
     found.folder(file, "state", &gatekeeper.state);
     found.folder(file, "audit", gatekeeper.audit.parent().unwrap_or(Path::new("/")));
+    // The gatekeeper makes it when it is missing.
+    if gatekeeper.register.exists() {
+        found.folder(file, "register", &gatekeeper.register);
+    }
     if let Some(folder) = &gatekeeper.gridmapdir {
         found.folder(file, "gridmapdir", folder);
     }
+    if let Some(launcher) = &site.launcher {
+        found.problems.extend(launcher::problems(launcher, site, file));
+    }
     let trust = trust(&mut found, &gatekeeper.trust);
     host_certificate(&mut found, site, trust.as_ref(), now);
-    gridmap(&mut found, &gatekeeper.gridmap);
+    gridmap(&mut found, &gatekeeper.gridmap, site.launcher.as_ref());
+    bans(&mut found, &gatekeeper.bans_file(), gatekeeper.banned.is_some(), now);
     found.problems
 }
 
@@ -99,7 +113,7 @@ fn host_certificate(found: &mut Found, site: &Site, trust: Option<&TrustDirector
     if !missing.is_empty() {
         return;
     }
-    let credential = match Credential::read_pair(certificate, key, None) {
+    let credential = match credential(site) {
         Ok(credential) => credential,
         Err(error) => return found.add(certificate, format!("cannot be used with its key: {error}")),
     };
@@ -126,14 +140,44 @@ fn host_certificate(found: &mut Found, site: &Site, trust: Option<&TrustDirector
     }
 }
 
+/// The host's credential. At a site for many accounts the key is the gatekeeper's, which others than root cannot read.
+fn credential(site: &Site) -> Result<Credential, gsi::GsiError> {
+    let (certificate, key) = (&site.gatekeeper.certificate, &site.gatekeeper.key);
+    match &site.launcher {
+        None => Credential::read_pair(certificate, key, None),
+        Some(_) => Credential::from_pem(&[std::fs::read(certificate)?, std::fs::read(key)?].concat()),
+    }
+}
+
+/// A ban list that is not named need not be there.
+fn bans(found: &mut Found, file: &Path, named: bool, now: Timestamp) {
+    if !named && !file.exists() {
+        return;
+    }
+    match BanList::read(file) {
+        Ok(list) => {
+            let ended = list.bans().iter().filter(|ban| ban.until.is_some_and(|until| until <= now));
+            for ban in ended {
+                found.at(file, Some(ban.line), format!("{ban}, which is over; remove the line"));
+            }
+        }
+        Err(GsiError::BanList(BanListError::Malformed { problems, .. })) => {
+            for (line, problem) in problems {
+                found.at(file, Some(line), problem);
+            }
+        }
+        Err(error) => found.add(file, error.to_string()),
+    }
+}
+
 /// Every problem of a grid-mapfile.
 pub fn gridmap_problems(file: &Path) -> Vec<Problem> {
     let mut found = Found { problems: Vec::new() };
-    gridmap(&mut found, file);
+    gridmap(&mut found, file, None);
     found.problems
 }
 
-fn gridmap(found: &mut Found, file: &Path) {
+fn gridmap(found: &mut Found, file: &Path, launcher: Option<&Launcher>) {
     let gridmap = match Gridmap::read(file) {
         Ok(gridmap) => gridmap,
         Err(error) => return found.add(file, error.to_string()),
@@ -152,6 +196,12 @@ fn gridmap(found: &mut Found, file: &Path) {
         for account in entry.accounts.iter().filter(|account| !account.starts_with('.')) {
             if let Ok(None) = nix::unistd::User::from_name(account) {
                 let message = format!("{} is mapped to {account}, which is no account here", entry.subject);
+                found.at(file, Some(entry.line), message);
+            } else if let Some(objection) =
+                launcher.and_then(|launcher| launcher::objection(launcher, account))
+            {
+                let message =
+                    format!("{} is mapped to {account}, which runs no jobs: {objection}", entry.subject);
                 found.at(file, Some(entry.line), message);
             }
         }

@@ -1,6 +1,7 @@
 //! A new site directory: folders with the right permissions, an empty gridmap and a commented site file.
 
 use crate::{exit::Exit, failure::Failure};
+use gatekeeper::config::Limits;
 use gsi::{
     Name,
     authority::{Authority, Holder},
@@ -25,10 +26,16 @@ pub struct Settings {
     pub host: Option<String>,
     /// Folder for the job managers' files.
     pub state: Option<PathBuf>,
+    /// The gatekeeper's account, at a site for many accounts.
+    pub user: Option<String>,
+    /// Whether root may run all of it as root: for throw-away sites.
+    pub run_as_root: bool,
 }
 
-/// Folders of a site and their permissions. Others may look up certificates; nobody else sees logs or keys.
-const FOLDERS: [(&str, u32); 4] = [("", 0o755), ("certificates", 0o755), ("state", 0o755), ("log", 0o700)];
+/// Folders of a site and their permissions. Others may look up certificates, and pass through to the folder of their own
+/// account; nobody else sees logs or keys.
+const FOLDERS: [(&str, u32); 5] =
+    [("", 0o755), ("certificates", 0o755), ("state", 0o711), ("log", 0o700), ("register", 0o700)];
 
 /// Makes the site in `folder`, which may exist but must not hold a site yet. Gives the site file's absolute path.
 pub fn create(folder: &Path, settings: &Settings) -> Result<PathBuf, Failure> {
@@ -122,8 +129,15 @@ pub fn text(settings: &Settings) -> String {
     key("key", "hostkey.pem", None, "Its private key, readable by the gatekeeper's account only.");
     key("trust", "certificates", None, "Folder of trusted CAs: HASH.0, HASH.signing_policy, HASH.r0.");
     key("gridmap", "grid-mapfile", None, "Certificate subjects and their local accounts.");
+    key(
+        "banned",
+        "banned",
+        None,
+        "Who may not come in, whatever the gridmap says: lines such as: subject \"/O=Grid/CN=Eve\" until 2027-01-31 why",
+    );
     key("gridmapdir", "gridmapdir", None, "Leases of pool accounts, for gridmap entries such as .grid");
     key("audit", "log/audit.jsonl", None, "One JSON line for every decision.");
+    key("register", "register", None, "The gatekeeper's own folder: which accounts have unfinished jobs.");
     key("state", "state", state.as_deref(), "Folder of the job managers' files.");
     key(
         "grid_services",
@@ -131,20 +145,48 @@ pub fn text(settings: &Settings) -> String {
         None,
         "Classic service files, read in addition to [service.*].",
     );
-    text += "# While one of these files exists nobody is let in.\n\
+    text += "# Run everything as root when root starts it, without [launcher]? For throw-away sites only.\n";
+    text += if settings.run_as_root { "run_as_root = true\n" } else { "#run_as_root = false\n" };
+    text += "# A CA's revocation list that has run out: \"refuse\" everybody of that CA, or \"warn\" and go by the old one.\n\
+        #crl_out_of_date = \"refuse\"\n\
+        # Fewest bits of the RSA keys of clients, their proxies and their CAs; 2048 or more.\n#min_rsa_bits = 2048\n\
+        # While one of these files exists nobody is let in.\n\
         #nologin = [\"/etc/nologin\", \"/etc/globus-nologin\"]\n\n\
-        # Bounds on what clients can use up.\n#[gatekeeper.limits]\n\
-        # Connections served at once; more wait.\n#connections = 512\n\
-        # Seconds for the TLS handshake, for a request to arrive, and for a job manager to answer.\n\
-        #handshake_seconds = 60\n#request_seconds = 30\n#answer_seconds = 600\n\n\
-        # The job managers, one process per local account.\n[jobmanager]\n\
+        # Bounds on what clients can use up.\n#[gatekeeper.limits]\n";
+    for limit in Limits::default().all() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "# {}\n#{} = {}", limit.meaning, limit.name, limit.default);
+    }
+    text += "\n# The job managers, one process per local account.\n[jobmanager]\n\
         # Seconds without jobs after which a job manager ends.\n#idle_exit_seconds = 60\n\
         # What $(GLOBUS_LOCATION) stands for in requests.\n#globus_location = \"/usr\"\n\n\
         # Services: clients name one after the host, as in grid.example.org/jobmanager-fork. Without any table there\n\
         # are jobmanager and jobmanager-fork, which run jobs on this machine.\n\
         #[service.jobmanager-fork]\n#scheduler = \"fork\"\n\
-        # Let limited proxies submit jobs?\n#accept_limited = false\n";
-    text
+        # Let limited proxies submit jobs?\n#accept_limited = false\n\n";
+    text + &launcher_text(settings.user.as_deref())
+}
+
+/// The `[launcher]` table.
+fn launcher_text(user: Option<&str>) -> String {
+    let (mark, name) = if user.is_some() { ("", "user") } else { ("#", "#user") };
+    let user = toml::Value::from(user.unwrap_or("gridiron"));
+    format!(
+        "# A site for many accounts, started by root: a small program that stays root starts job managers, each as its\n\
+         # account, and the gatekeeper as one without any privilege. Without this table everything runs as one account.\n\
+         {mark}[launcher]\n\
+         # The gatekeeper's account; make it with: useradd --system --user-group --no-create-home gridiron\n\
+         {name} = {user}\n\
+         # Where the gatekeeper asks for job managers.\n#socket = \"/run/gridiron/launcher.sock\"\n\
+         # The program, if it is not beside gridiron.\n#program = \"/usr/libexec/gridiron-launcher\"\n\
+         # Accounts with a smaller uid run no jobs, whatever the gridmap says; nor does root, ever.\n#minimum_uid = 1000\n\
+         # A file of root's with the only accounts that do, one in a line.\n#accounts = \"accounts\"\n\
+         # File creation mask of jobs.\n#umask = \"077\"\n\
+         # Take the power from set-user-id programs in jobs? Some schedulers' commands need it.\n\
+         #no_new_privileges = false\n\
+         # Resource limits of jobs; also cpu_seconds, file_bytes, memory_bytes, open_files, processes, stack_bytes.\n\
+         #[launcher.limits]\n#core_bytes = 0\n"
+    )
 }
 
 #[cfg(test)]
@@ -159,11 +201,15 @@ mod tests {
             listen: Some("127.0.0.1:0".to_owned()),
             host: Some("localhost".to_owned()),
             state: Some("/var/\"odd\"".into()),
+            user: Some("gatekeeper".to_owned()),
+            run_as_root: true,
         };
         let site = site::parse(&text(&settings), Path::new("/site/gridiron.toml")).unwrap();
         assert_eq!(site.gatekeeper.listen, "127.0.0.1:0");
         assert_eq!(site.gatekeeper.host.as_deref(), Some("localhost"));
         assert_eq!(site.jobmanager.state, Path::new("/var/\"odd\""));
+        assert_eq!(site.launcher.unwrap().user.as_str(), "gatekeeper");
+        assert!(site.gatekeeper.run_as_root);
     }
 
     /// What the comments offer is understood when the # is taken away, and is the default.
@@ -185,6 +231,16 @@ mod tests {
         assert_eq!(site.jobmanager.globus_location, default.jobmanager.globus_location);
         assert_eq!(site.gatekeeper.limits, default.gatekeeper.limits);
         assert_eq!(site.gatekeeper.services.len(), 1);
+        assert!(!site.gatekeeper.run_as_root && default.launcher.is_none());
+        let (launcher, default) =
+            (site.launcher.unwrap(), site::parse("[launcher]", Path::new("/site/f")).unwrap());
+        let default = default.launcher.unwrap();
+        assert_eq!((&launcher.user, &launcher.socket), (&default.user, &default.socket));
+        assert_eq!((launcher.minimum_uid, launcher.umask), (default.minimum_uid, default.umask));
+        assert_eq!(
+            (launcher.no_new_privileges, launcher.limits),
+            (default.no_new_privileges, default.limits)
+        );
     }
 
     #[test]

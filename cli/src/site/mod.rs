@@ -1,12 +1,15 @@
-//! The site file `gridiron.toml`: tables `[gatekeeper]`, `[jobmanager]` and `[service.NAME]`. What a minimal file leaves
-//! out has a default; paths are relative to the file's folder.
+//! The site file `gridiron.toml`: tables `[gatekeeper]`, `[jobmanager]`, `[service.NAME]` and, for a site of many accounts,
+//! `[launcher]`. What a minimal file leaves out has a default; paths are relative to the file's folder.
 
 pub mod check;
 pub mod create;
+pub mod launcher;
+pub mod limits;
 pub mod tables;
 
 use crate::{exit::Exit, failure::Failure};
 use gatekeeper::config::ServiceConfig;
+use launcher::Launcher;
 use std::{
     collections::BTreeMap,
     ffi::OsString,
@@ -23,6 +26,8 @@ pub struct Site {
     pub gatekeeper: gatekeeper::Config,
     /// The job managers.
     pub jobmanager: jobmanager::Config,
+    /// A site for many accounts; None: everything runs as one.
+    pub launcher: Option<Launcher>,
 }
 
 /// One mistake, in the site file or in a file it names.
@@ -88,6 +93,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
         ("trust", "certificates"),
         ("gridmap", "grid-mapfile"),
         ("audit", "log/audit.jsonl"),
+        ("register", "register"),
         ("state", "state"),
     ];
     let gatekeeper: Option<gatekeeper::Config> = reader.table("gatekeeper", &front_door);
@@ -96,6 +102,8 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
     let inherited = [("state", state.as_str()), ("trust", trust.as_str())];
     let jobmanager: Option<jobmanager::Config> = reader.table("jobmanager", &inherited);
     let services: BTreeMap<String, ServiceConfig> = reader.tables("service");
+    let many = [("user", "gridiron"), ("socket", "/run/gridiron/launcher.sock")];
+    let mut launcher: Option<Launcher> = reader.optional("launcher", &many);
     let problems = reader.finish();
 
     let (Some(mut gatekeeper), Some(mut jobmanager), true) = (gatekeeper, jobmanager, problems.is_empty())
@@ -108,23 +116,32 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
         Some(&mut gatekeeper.key),
         Some(&mut gatekeeper.trust),
         Some(&mut gatekeeper.gridmap),
+        gatekeeper.banned.as_mut(),
         gatekeeper.gridmapdir.as_mut(),
         Some(&mut gatekeeper.audit),
+        Some(&mut gatekeeper.register),
         Some(&mut gatekeeper.state),
         gatekeeper.grid_services.as_mut(),
         Some(&mut jobmanager.state),
         Some(&mut jobmanager.trust),
     ];
-    for path in paths.into_iter().flatten().chain(&mut gatekeeper.nologin) {
+    let of_launcher = launcher
+        .as_mut()
+        .map(|launcher| [Some(&mut launcher.socket), launcher.program.as_mut(), launcher.accounts.as_mut()]);
+    let paths = paths.into_iter().chain(of_launcher.into_iter().flatten()).flatten();
+    for path in paths.chain(&mut gatekeeper.nologin) {
         *path = folder.join(&*path);
     }
+    jobmanager.chain_policy = gatekeeper.chain_policy();
     jobmanager.host = jobmanager.host.or_else(|| gatekeeper.host.clone());
     gatekeeper.services = if services.is_empty() { default_services() } else { services };
-    Ok(Site { gatekeeper, jobmanager })
+    gatekeeper.launcher = launcher.as_ref().map(|launcher| launcher.socket.clone());
+    Ok(Site { gatekeeper, jobmanager, launcher })
 }
 
-/// [`load`], with the command lines by which the daemons start each other: this very program. The site file stands in
-/// each of them, so that `gridiron demo --stop` finds the daemons of its site.
+/// [`load`], with what the daemons have to know of each other: the gatekeeper's account, and the command lines by which
+/// they start each other: this very program. The site file stands in each of them, so that `gridiron demo --stop` finds
+/// the daemons of its site.
 pub fn load_with_commands(file: &Path) -> Result<Site, Failure> {
     let mut site = load(file)?;
     let program =
@@ -134,6 +151,9 @@ pub fn load_with_commands(file: &Path) -> Result<Site, Failure> {
     let command = |name: &str| -> Vec<OsString> {
         vec![program.clone().into(), name.into(), "--config".into(), file.clone().into()]
     };
+    if let Some(launcher) = &site.launcher {
+        site.jobmanager.control_uids.push(launcher.gatekeeper()?.uid);
+    }
     site.gatekeeper.jobmanager_command = command("jobmanager");
     site.jobmanager.reaper_command = command("reaper");
     Ok(site)

@@ -45,6 +45,19 @@ impl<'i> Reader<'i> {
         self.fill(name, span, entries, defaults)
     }
 
+    /// As [`Self::table`]; None also when there is no such table.
+    pub fn optional<T: DeserializeOwned>(
+        &mut self,
+        name: &str,
+        defaults: &[(&'static str, &'i str)],
+    ) -> Option<T> {
+        if self.tables.iter().any(|(key, _)| key.get_ref() == name) {
+            return self.table(name, defaults);
+        }
+        self.known.push(name.to_owned());
+        None
+    }
+
     /// All tables `[group.NAME]` by name.
     pub fn tables<T: DeserializeOwned>(&mut self, group: &str) -> BTreeMap<String, T> {
         self.known.push(group.to_owned());

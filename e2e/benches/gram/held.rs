@@ -102,7 +102,7 @@ pub(crate) fn hold(server: &str, group: Option<&Path>) {
     let world = World::new(Kind::Stock, server, &Setup::default()).expect("what it needs is installed");
     // Only now, as it waits for whatever ends.
     thread::spawn(|| while wait(WaitOptions::empty()).is_ok() {});
-    let user = world.other_command(Path::new("true"));
+    let user = world.at_home(Command::new("true"));
     let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
     let environment = user.get_envs().filter_map(|(name, value)| Some((text(name), text(value?)))).collect();
     let greeting = Greeting {

@@ -3,11 +3,13 @@
 use super::*;
 use crate::config::ServiceConfig;
 use crate::fake::{self, Fake};
-use crate::reload::Made;
+use crate::launch::Launcher;
+use crate::policy::RunsAs;
+use crate::start::{Direct, Starter};
 use gram::StateMask;
 use gram::wire::{self, request};
 use gsi::Subject;
-use gsi::gridmap::{MapError, Mapping};
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -32,31 +34,24 @@ fn house() -> House {
         ("limited".to_owned(), service("fork", true)),
         ("broken".to_owned(), service("nothing", true)),
     ];
-    let map: Box<Map> = Box::new(|subject, requested| match (subject.as_str(), requested) {
-        ("/CN=alice", None | Some("alice")) => Ok(Mapping { account: "alice".into(), line: 7 }),
-        ("/CN=alice", Some(account)) => {
-            Err(MapError::AccountNotListed { subject: subject.clone(), account: account.into(), line: 7 })
-        }
-        ("/CN=bob", _) => Ok(Mapping { account: "bob".into(), line: 8 }),
-        _ => Err(MapError::Unmapped(subject.clone())),
-    });
+    let gridmap = "\n".repeat(6) + "\"/CN=alice\" alice\n\"/CN=bob\" bob\n\"/CN=carl\" alice\n";
+    fs::write(folder.path().join("gridmap"), gridmap).unwrap();
+    fs::write(folder.path().join("banned"), "# nobody else\nsubject \"/CN=carl\" he knows why\n").unwrap();
+    fs::create_dir(folder.path().join("certificates")).unwrap();
+    let config = fake::config(folder.path(), services.into());
     let uid = rustix::process::geteuid().as_raw();
     let limit = Duration::from_secs(20);
+    let state = folder.path().to_owned();
+    let starter = Starter::Direct(Direct { state, command: vec!["/bin/false".into()], uid, patience: limit });
+    let launcher = Launcher::new(folder.path().to_owned(), starter, limit);
     let site = Site {
-        map,
-        services: Reloaded::new(move || {
-            let made: Made<_> = ServiceTable::load(&services.clone().into(), None)?;
-            Ok(made)
-        })
-        .unwrap(),
-        runs_as: "alice".into(),
-        launcher: Launcher::new(folder.path().to_owned(), vec!["/bin/false".into()], uid, limit, limit),
-        audit: Audit::open(&folder.path().join("audit")).unwrap(),
+        rules: SiteRules::load(&config, RunsAs::Personal("alice".into())).unwrap(),
+        managers: Arc::new(Attendance::open(folder.path().join("register"), launcher).unwrap()),
+        audit: Arc::new(Audit::open(&config.audit).unwrap()),
         limits: Limits::default(),
-        nologin: Vec::new(),
+        rates: Arc::default(),
         host: "vm".into(),
         port: 2119,
-        subject: "/CN=host".into(),
     };
     House { folder, site: Arc::new(site), fake, _server: server }
 }
@@ -92,11 +87,12 @@ impl House {
     ) -> impl Future<Output = ()> + Send + use<> {
         let record = Record::new(jiff::Timestamp::now(), "r1".into(), "127.0.0.1:9".parse().unwrap());
         let identity = Subject::new(identity);
-        let asker = Asker { subject: Subject::new(format!("{identity}/CN=1")), identity, limited };
+        let subject = Subject::new(format!("{identity}/CN=1"));
+        let asker = Asker { subject, limited, ..Asker::named(identity) };
         let delegated = delegated.then(|| Zeroizing::new("PEM".to_owned()));
-        let conversation = Conversation::new(stream, record, asker, delegated);
+        let conversation = Conversation::new(stream, Instant::now(), record, asker, delegated);
         let site = Arc::clone(&self.site);
-        async move { conversation.converse(&site).await }
+        async move { conversation.converse(&site, "/CN=host").await }
     }
 
     async fn alice(&self, message: &[u8]) -> Heard {
@@ -170,28 +166,53 @@ async fn refusals_say_little_to_the_client_and_everything_to_the_audit() {
     let house = house();
     let text = |text: &str| text.as_bytes().to_vec();
     let ping = |service: &str| request::encode_ping(service, "vm");
-    for (identity, limited, delegated, message, status, reason) in [
-        ("/CN=eve", false, true, ping("jobmanager"), "403", "no entry for /CN=eve"),
-        ("/CN=bob", false, true, ping("jobmanager"), "403", "account bob is not the one"),
-        ("/CN=alice", true, true, ping("jobmanager"), "403", "limited proxy"),
-        ("/CN=alice", false, true, ping("jobmanager@bob"), "403", "does not map /CN=alice to bob"),
-        ("/CN=alice", false, true, text("GET / HTTP/1.1\r\n\r\n"), "403", "GET /"),
-        ("/CN=alice", false, true, text("POST jobmanager HTTP/1.1\r\n\r\n"), "403", "jobmanager"),
-        ("/CN=alice", false, true, ping("none"), "404", "no service \"none\""),
-        ("/CN=alice", false, true, text("POST /ping/jobmanager HTTP/1.1\r\n\r\n"), "404", "ping/jobmanager"),
-        ("/CN=alice", false, true, ping("broken"), "500", "no adapter for the scheduler \"nothing\""),
-        ("/CN=alice", false, false, job(), "400", "no credential was delegated"),
-        ("/CN=alice", false, true, text("POST /jobmanager HTTP/1.1\r\n\r\n"), "400", "no Content-Length"),
+    let (alice, bare) = (("/CN=alice", false), text("POST /jobmanager HTTP/1.1\r\n\r\n"));
+    let odd_name = text("POST /ping/jobmanager HTTP/1.1\r\n\r\n");
+    for ((identity, limited), message, status, code, reason) in [
+        (("/CN=eve", false), ping("jobmanager"), "403", "unmapped", "no entry for /CN=eve"),
+        (("/CN=carl", false), ping("jobmanager"), "403", "banned", "is banned: he knows why"),
+        (("/CN=bob", false), ping("jobmanager"), "403", "account_unusable", "account bob is not the one"),
+        (("/CN=alice", true), ping("jobmanager"), "403", "limited_proxy", "limited proxy"),
+        (alice, ping("jobmanager@bob"), "403", "account_not_listed", "does not map /CN=alice to bob"),
+        (alice, text("GET / HTTP/1.1\r\n\r\n"), "403", "malformed_request", "GET /"),
+        (alice, text("POST jobmanager HTTP/1.1\r\n\r\n"), "403", "malformed_request", "jobmanager"),
+        (alice, ping("none"), "404", "no_service", "no service \"none\""),
+        (alice, odd_name, "404", "no_service", "ping/jobmanager"),
+        (alice, ping("broken"), "500", "service_unusable", "no adapter for the scheduler \"nothing\""),
+        (alice, job(), "400", "no_credential", "no credential was delegated"),
+        (alice, bare, "400", "malformed_request", "no Content-Length"),
     ] {
-        let heard = house.converse(identity, limited, delegated, &message).await;
+        let heard = house.converse(identity, limited, code != "no_credential", &message).await;
         let expected = format!("HTTP/1.1 {status} ");
         assert!(heard.message.starts_with(&expected), "{reason}: {}", heard.message);
         assert!(heard.message.ends_with("\r\nConnection: close\r\n\r\n\0"), "{reason}: {}", heard.message);
-        assert_eq!(heard.audit["outcome"], "refused");
+        assert_eq!((&heard.audit["outcome"], &heard.audit["code"]), (&"refused".into(), &code.into()));
         let told = heard.audit["reason"].as_str().unwrap();
         assert!(told.contains(reason), "{told:?} should say {reason:?}");
     }
     assert!(house.fake.requests().is_empty());
+    let heard = house.converse("/CN=carl", false, true, &ping("jobmanager")).await;
+    assert!(heard.audit["file"].as_str().unwrap().ends_with("/banned"), "{}", heard.audit);
+    assert_eq!(heard.audit["line"], 2);
+}
+
+#[tokio::test]
+async fn who_asks_too_often_has_to_wait() {
+    let mut house = house();
+    let mut site = (*house.site).clone();
+    site.limits = Limits { requests_per_minute: 1, requests_burst: 3, ..site.limits };
+    house.site = Arc::new(site);
+    let ping = request::encode_ping("jobmanager", "vm");
+    for _ in 0..3 {
+        assert_eq!(house.alice(&ping).await.audit["outcome"], "granted");
+    }
+    let heard = house.alice(&job()).await;
+    assert!(heard.message.contains("\r\nstatus: 3\r\n"), "{}", heard.message);
+    assert!(heard.message.contains("gt3-failure-message: \"too many requests"), "{}", heard.message);
+    assert!(house.alice(&ping).await.message.starts_with("HTTP/1.1 400 "));
+    assert_eq!(house.alice(&ping).await.audit["code"], "too_many_requests");
+    let other = house.converse("/CN=carl", false, true, &ping).await;
+    assert_eq!(other.audit["code"], "banned", "others are served as ever");
 }
 
 #[tokio::test]
@@ -219,9 +240,7 @@ async fn bodies_that_are_too_long_or_say_nothing() {
 async fn a_job_manager_that_cannot_be_started() {
     let mut house = house();
     house._server = tokio::sync::oneshot::channel().0;
-    let (launcher, folder) = (&house.site.launcher, house.folder.path());
-    std::fs::remove_file(gram::control::socket_path(folder, "alice")).unwrap();
-    let _ = launcher;
+    std::fs::remove_file(gram::control::socket_path(house.folder.path(), "alice")).unwrap();
     let heard = house.alice(&job()).await;
     assert!(heard.message.starts_with("HTTP/1.1 500 "), "{}", heard.message);
     assert!(heard.audit["reason"].as_str().unwrap().contains("ended before it was ready"));

@@ -2,12 +2,23 @@
 
 use super::*;
 use crate::fake::{Fake, serve};
+use crate::start::Direct;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn launcher(state: &Path, script: &str) -> Launcher {
-    let command = ["/bin/sh", "-c", script].map(OsString::from).to_vec();
+    with(state, &["/bin/sh", "-c", script], PATIENCE)
+}
+
+fn with(state: &Path, command: &[&str], patience: Duration) -> Launcher {
+    let command = command.iter().map(OsString::from).collect();
     let uid = rustix::process::geteuid().as_raw();
-    Launcher::new(state.to_owned(), command, uid, Duration::from_secs(20), Duration::from_secs(20))
+    let starter = Starter::Direct(Direct { state: state.to_owned(), command, uid, patience });
+    Launcher::new(state.to_owned(), starter, PATIENCE)
 }
 
 fn request() -> v1::SubmitRequest {
@@ -79,7 +90,7 @@ async fn a_manager_that_has_gone_is_replaced() {
     stop.send(()).unwrap();
     server.await.unwrap();
     let error = launcher.submit("alice", &request()).await.unwrap_err();
-    assert!(matches!(error, LaunchError::Ended { .. }), "{error}");
+    assert!(matches!(error, LaunchError::Start(NotStarted::Ended { .. })), "{error}");
     assert!(error.to_string().contains("exit status: 3"), "{error}");
     let log = fs::read_to_string(folder.path().join("alice/jobmanager.log")).unwrap();
     assert_eq!(log, "why it failed\n");
@@ -108,10 +119,9 @@ async fn requests_that_wait_for_a_failing_start_share_its_failure() {
 async fn a_manager_that_never_gets_ready_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     let script = format!("echo $$ > {}/alice/pid; exec sleep 1000", folder.path().display());
-    let mut launcher = launcher(folder.path(), &script);
-    launcher.start = Duration::from_millis(300);
+    let launcher = with(folder.path(), &["/bin/sh", "-c", &script], Duration::from_millis(300));
     let error = launcher.submit("alice", &request()).await.unwrap_err();
-    assert!(matches!(error, LaunchError::NotReady { .. }), "{error}");
+    assert!(matches!(error, LaunchError::Start(NotStarted::NotReady { .. })), "{error}");
     let pid = fs::read_to_string(folder.path().join("alice/pid")).unwrap();
     assert!(!Path::new("/proc").join(pid.trim()).exists());
 }
@@ -119,10 +129,34 @@ async fn a_manager_that_never_gets_ready_is_ended() {
 #[tokio::test]
 async fn programs_that_are_not_there() {
     let folder = tempfile::tempdir().unwrap();
-    let mut launcher = launcher(folder.path(), "");
-    launcher.command = vec!["/nonexistent/program".into()];
+    let missing = with(folder.path(), &["/nonexistent/program"], PATIENCE);
+    let error = missing.submit("alice", &request()).await.unwrap_err();
+    assert!(matches!(error, LaunchError::Start(NotStarted::Spawn { .. })), "{error}");
+    let error = with(folder.path(), &[], PATIENCE).submit("alice", &request()).await.unwrap_err();
+    assert!(matches!(error, LaunchError::Start(NotStarted::NoCommand)), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_lost_in_mid_air_is_offered_to_the_next_manager() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Arc::new(Fake::default());
+    fake.lost.store(2, Ordering::Relaxed);
+    let _server = serve(folder.path(), "alice", &fake);
+    let reply = launcher(folder.path(), "exit 1").submit("alice", &request()).await.unwrap();
+    assert_eq!(reply.message, "r");
+    let ids: Vec<_> = fake.requests().into_iter().map(|request| request.request_id).collect();
+    assert_eq!(ids, ["r", "r", "r"], "the same request each time");
+}
+
+#[tokio::test]
+async fn a_request_of_unknown_fate_is_not_said_to_be_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Arc::new(Fake::default());
+    fake.lost.store(u32::MAX, Ordering::Relaxed);
+    let _server = serve(folder.path(), "alice", &fake);
+    let mut launcher = launcher(folder.path(), "exit 1");
+    launcher.answer = PAUSE * 2;
     let error = launcher.submit("alice", &request()).await.unwrap_err();
-    assert!(matches!(error, LaunchError::Spawn { .. }), "{error}");
-    launcher.command.clear();
-    assert!(matches!(launcher.submit("alice", &request()).await.unwrap_err(), LaunchError::NoCommand));
+    assert!(matches!(error, LaunchError::InDoubt(_)), "{error}");
+    assert!(fake.requests().len() > 1);
 }

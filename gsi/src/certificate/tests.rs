@@ -11,12 +11,6 @@ fn refusal(result: Result<Certificate, GsiError>) -> CertificateError {
     }
 }
 
-/// Re-encodes a plan's certificate without the checks of `Plan::self_signed`.
-fn parse(plan: Plan) -> Result<Certificate, GsiError> {
-    std::panic::catch_unwind(|| plan.self_signed().certificate)
-        .map_err(|panic| GsiError::Other(format!("{:?}", panic.downcast_ref::<String>())))
-}
-
 #[test]
 fn proxy_cert_info_is_read_in_both_formats() {
     // The captured values of §5.2.
@@ -88,8 +82,8 @@ fn pem_comes_back_and_other_sections_are_passed_over() {
 fn names_of_proxies_and_duplicate_extensions_are_checked() {
     let full = [0x30, 0x0C, 0x30, 0x0A, 6, 8, 0x2B, 6, 1, 5, 5, 7, 0x15, 1];
     let rejected = |plan: Plan, word: &str| {
-        let error = parse(plan).unwrap_err().to_string();
-        assert!(error.contains(word), "{error}");
+        let error = refusal(Certificate::from_der(&plan.self_signed_der()));
+        assert!(format!("{error:?}").starts_with(word), "{error:?}");
     };
     rejected(Plan::new("/CN=x/CN=1").with(OID_PROXY_CERT_INFO, true, &full), "ProxyName");
     rejected(Plan::new("/CN=proxy"), "ProxyName");

@@ -3,7 +3,7 @@
 use super::MAX_CHAIN_LENGTH;
 use crate::Subject;
 use crate::certificate::ProxyFormat;
-use crate::signature::{MIN_RSA_BITS, SignatureError};
+use crate::signature::SignatureError;
 use jiff::Timestamp;
 use std::path::PathBuf;
 
@@ -56,12 +56,14 @@ pub enum ChainError {
         reason: SignatureError,
     },
     /// An RSA key that is too short.
-    #[error("{subject}: its RSA key of {bits} bits is too weak, {MIN_RSA_BITS} are needed")]
+    #[error("{subject}: its RSA key of {bits} bits is too weak, {needed} are needed")]
     WeakKey {
         /// Certificate at fault.
         subject: Subject,
         /// Size of the key.
         bits: usize,
+        /// What would be enough here.
+        needed: usize,
     },
     /// Its time has not come.
     #[error("{subject}: not valid before {not_before}")]

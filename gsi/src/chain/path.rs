@@ -1,7 +1,6 @@
 //! From the leaf to a trusted root, by names and signatures.
 
 use super::{ChainError, MAX_CHAIN_LENGTH};
-use crate::signature::MIN_RSA_BITS;
 use crate::trust::AuthorityFiles;
 use crate::{Certificate, TrustDirectory};
 use jiff::Timestamp;
@@ -137,9 +136,7 @@ impl Search<'_> {
         if self.checks > MAX_SIGNATURE_CHECKS {
             return Err(ChainError::TooLong);
         }
-        if let Some(bits) = signer.rsa_bits().filter(|bits| *bits < MIN_RSA_BITS) {
-            return Err(ChainError::WeakKey { subject: subject(signer), bits });
-        }
+        super::rules::strength(signer, self.trust.policy())?;
         // A proxy is used for hours by one user, his other certificates for years by all his proxies.
         let outcome = if certificate.kind().is_proxy() {
             certificate.verify_signature(signer)

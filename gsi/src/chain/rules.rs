@@ -1,7 +1,7 @@
 //! The rules of gsi.md §5.4, applied to a path whose names and signatures are right.
 
-use super::ChainError;
 use super::path::Link;
+use super::{ChainError, ChainPolicy, CrlOutOfDate, Evidence};
 use crate::certificate::{
     Certificate, CertificateType, OID_DRAFT_PROXY_CERT_INFO, OID_PROXY_CERT_INFO, ProxyFormat, ProxyKind,
 };
@@ -13,13 +13,18 @@ use crate::{Subject, TrustDirectory};
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 
-/// Judges a path, from the root down to the leaf.
-pub(super) fn judge(path: &[Link], trust: &TrustDirectory, now: Timestamp) -> Result<(), ChainError> {
+/// Judges a path, from the root down to the leaf, and notes what it goes by.
+pub(super) fn judge(
+    path: &[Link],
+    trust: &TrustDirectory,
+    now: Timestamp,
+    evidence: &mut Vec<Evidence>,
+) -> Result<(), ChainError> {
     let mut limits = Limits::default();
     let mut issuer: Option<&Link> = None;
     for link in path.iter().rev() {
         let certificate = &link.certificate;
-        strength(certificate)?;
+        strength(certificate, trust.policy())?;
         validity(certificate, now)?;
         critical_extensions(certificate)?;
         match (issuer, certificate.kind()) {
@@ -31,12 +36,15 @@ pub(super) fn judge(path: &[Link], trust: &TrustDirectory, now: Timestamp) -> Re
                 issued_by_authority(certificate, issuer)?;
                 limits.authority(certificate)?;
                 if let Some(files) = &link.authority {
-                    signing_policy(certificate, files, trust)?;
-                    revocation(certificate, &issuer.certificate, files, trust, now)?;
+                    evidence.push(signing_policy(certificate, files, trust)?);
+                    evidence.extend(revocation(certificate, &issuer.certificate, files, trust, now)?);
                 }
             }
             // The root is trusted because it lies in the directory.
-            (None, _) => limits.authority(certificate)?,
+            (None, _) => {
+                limits.authority(certificate)?;
+                evidence.extend(root(link));
+            }
         }
         issuer = Some(link);
     }
@@ -47,11 +55,22 @@ fn subject(certificate: &Certificate) -> Subject {
     certificate.subject().subject().clone()
 }
 
-fn strength(certificate: &Certificate) -> Result<(), ChainError> {
+/// Short keys. Shorter ones than [`MIN_RSA_BITS`] are so whatever the policy says.
+pub(super) fn strength(certificate: &Certificate, policy: ChainPolicy) -> Result<(), ChainError> {
+    let needed = policy.min_rsa_bits.max(MIN_RSA_BITS);
     match certificate.rsa_bits() {
-        Some(bits) if bits < MIN_RSA_BITS => Err(ChainError::WeakKey { subject: subject(certificate), bits }),
+        Some(bits) if bits < needed => {
+            Err(ChainError::WeakKey { subject: subject(certificate), bits, needed })
+        }
         _ => Ok(()),
     }
+}
+
+/// Where the root lies.
+fn root(link: &Link) -> Option<Evidence> {
+    let known = link.authority.as_ref()?;
+    let (path, _) = known.authorities().find(|(_, known)| **known == link.certificate)?;
+    Some(Evidence::Root { subject: subject(&link.certificate), path: path.to_owned() })
 }
 
 /// Rule 1: each certificate is judged alone, without tolerance.
@@ -200,7 +219,7 @@ fn signing_policy(
     certificate: &Certificate,
     files: &AuthorityFiles,
     trust: &TrustDirectory,
-) -> Result<(), ChainError> {
+) -> Result<Evidence, ChainError> {
     let authority = || certificate.issuer().subject().clone();
     let Some(file) = &files.policy else {
         let path = trust.path().join(format!("{}.signing_policy", certificate.issuer().hash()));
@@ -216,17 +235,13 @@ fn signing_policy(
         line: problem.line,
         message: problem.message.clone(),
     })?;
-    policy.permits(&authority(), certificate.subject().subject()).map_err(|refusal| {
-        ChainError::OutsidePolicy {
-            subject: subject(certificate),
-            authority: authority(),
-            path: file.path.clone(),
-            line: match refusal {
-                PolicyRefusal::NoEntry => None,
-                PolicyRefusal::NotGranted { line } => Some(line),
-            },
-        }
-    })
+    let (subject, path) = (subject(certificate), file.path.clone());
+    let line = match policy.permits(&authority(), &subject) {
+        Ok(line) => return Ok(Evidence::Policy { subject, path, line }),
+        Err(PolicyRefusal::NoEntry) => None,
+        Err(PolicyRefusal::NotGranted { line }) => Some(line),
+    };
+    Err(ChainError::OutsidePolicy { subject, authority: authority(), path, line })
 }
 
 /// Rule 2: a CRL that exists must be good and current, and must not list the certificate (§9).
@@ -236,9 +251,12 @@ fn revocation(
     files: &AuthorityFiles,
     trust: &TrustDirectory,
     now: Timestamp,
-) -> Result<(), ChainError> {
-    let Some((path, list)) = current_list(certificate, issuer, files, trust)? else { return Ok(()) };
+) -> Result<Vec<Evidence>, ChainError> {
     let subject = || subject(certificate);
+    let Some((path, list)) = current_list(certificate, issuer, files, trust)? else {
+        let authority = issuer.subject().subject().clone();
+        return Ok(vec![Evidence::NoList { subject: subject(), authority }]);
+    };
     let path = || PathBuf::from(path);
     if list.lists(certificate.serial()) {
         let serial = certificate.serial().iter().map(|byte| format!("{byte:02X}")).collect();
@@ -248,11 +266,13 @@ fn revocation(
     if now < this_update {
         return Err(ChainError::CrlNotYetValid { subject: subject(), path: path(), this_update });
     }
-    match list.next_update() {
-        Some(next_update) if now > next_update => {
-            Err(ChainError::CrlExpired { subject: subject(), path: path(), next_update })
-        }
-        _ => Ok(()),
+    let next_update = list.next_update();
+    let passed = Evidence::NotRevoked { subject: subject(), path: path(), next_update };
+    let Some(next_update) = next_update.filter(|next| now > *next) else { return Ok(vec![passed]) };
+    let expired = ChainError::CrlExpired { subject: subject(), path: path(), next_update };
+    match trust.policy().crl_out_of_date {
+        CrlOutOfDate::Refuse => Err(expired),
+        CrlOutOfDate::Warn => Ok(vec![passed, Evidence::Tolerated(expired)]),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One test per rule: forged chains, each wrong in one way.
 
-use super::{ChainError, MAX_CHAIN_LENGTH, Peer, verify};
+use super::{ChainError, ChainPolicy, CrlOutOfDate, Evidence, MAX_CHAIN_LENGTH, Peer, examine, verify};
 use crate::certificate::{OID_INDEPENDENT, OID_INHERIT_ALL, OID_LIMITED, OID_PROXY_CERT_INFO};
 use crate::forge::{
     BASIC_CONSTRAINTS, CERTIFICATE_SIGNING, DIGITAL_SIGNATURE, Holder, Plan, Site, after, new_key, now,
@@ -396,8 +396,16 @@ fn weak_keys_and_digests_are_told_apart_from_forgeries() {
     let holder = Holder { certificate: short.clone(), key: new_key() };
     site.write(&holder, "0", short.to_pem());
     let weak = verify(std::slice::from_ref(&short), &site.trust(), short.not_before()).unwrap_err();
-    assert!(matches!(weak, GsiError::Chain(ChainError::WeakKey { bits: 1024, .. })), "{weak}");
+    assert!(matches!(weak, GsiError::Chain(ChainError::WeakKey { bits: 1024, needed: 2048, .. })), "{weak}");
     let old = make("sha1", &["-newkey", "rsa:2048", "-sha1"]);
+    let strict = |min_rsa_bits| {
+        let policy = ChainPolicy { min_rsa_bits, ..Default::default() };
+        let holder = Holder { certificate: old.clone(), key: new_key() };
+        let site = Site::trusting(&[&holder]);
+        check(&site.trust().with_policy(policy), &[&holder]).unwrap_err()
+    };
+    assert!(matches!(strict(2049), ChainError::WeakKey { bits: 2048, needed: 2049, .. }));
+    assert!(!matches!(strict(1024), ChainError::WeakKey { .. }));
     let error = old.verify_signature(&old).unwrap_err();
     assert_eq!(error, crate::signature::SignatureError::Weak("RSA and SHA-1"));
     // An old root's own signature is never looked at: it is trusted for lying in the directory.
@@ -415,4 +423,48 @@ fn a_certificate_signing_key_usage_is_needed_of_authorities_only_when_stated() {
         .key_usage(DIGITAL_SIGNATURE | CERTIFICATE_SIGNING)
         .self_signed();
     assert!(check(&Site::trusting(&[&both]).trust(), &[&user(&both)]).is_ok());
+}
+
+#[test]
+fn a_site_may_go_by_an_old_list() {
+    let ca = authority();
+    let (user, revoked) = (ca.issue(Plan::new(USER)), ca.issue(Plan::new("/O=Grid/CN=Eve").serial(&[9])));
+    let site = Site::trusting(&[&ca]);
+    site.write(&ca, "r0", ca.crl(&[&[9]], -120, -60));
+    assert!(matches!(check(&site.trust(), &[&user]).unwrap_err(), ChainError::CrlExpired { .. }));
+    let kind =
+        site.trust().with_policy(ChainPolicy { crl_out_of_date: CrlOutOfDate::Warn, ..Default::default() });
+    let peer = check(&kind, &[&user]).unwrap();
+    assert!(
+        matches!(&peer.tolerated[..], [ChainError::CrlExpired { path, .. }] if *path == site.path(&ca, "r0"))
+    );
+    assert!(
+        matches!(check(&kind, &[&revoked]).unwrap_err(), ChainError::Revoked { .. }),
+        "what it lists counts"
+    );
+    site.write(&ca, "r0", ca.crl(&[], 60, 120));
+    assert!(check(&kind, &[&user]).is_err(), "a list from the future is a wrong clock");
+}
+
+#[test]
+fn evidence_names_files_and_lines() {
+    let ca = authority();
+    let user = user(&ca);
+    let proxy = user.full_proxy(ProxyFormat::Rfc);
+    let site = Site::trusting(&[&ca]);
+    let certificates = [proxy.certificate, user.certificate];
+    let seen = examine(&certificates, &site.trust(), now());
+    let peer = seen.outcome.unwrap();
+    assert_eq!(peer.authorities, [ca.certificate.subject().subject().clone()]);
+    let places: Vec<_> = seen.evidence.iter().map(|evidence| evidence.place()).collect();
+    let (root, policy) = (site.path(&ca, "0"), site.path(&ca, "signing_policy"));
+    assert_eq!(places, [Some((&*root, None)), Some((&*policy, Some(2))), None]);
+    site.write(&ca, "r0", ca.crl(&[], -60, 60));
+    let seen = examine(&certificates, &site.trust(), now());
+    assert!(matches!(&seen.evidence[2], Evidence::NotRevoked { path, .. } if *path == site.path(&ca, "r0")));
+    site.policy(&ca, "/O=Nobody");
+    let seen = examine(&certificates, &site.trust(), now());
+    let refused = seen.outcome.unwrap_err();
+    assert_eq!((seen.evidence.len(), refused.code()), (1, "outside_signing_policy"));
+    assert_eq!(refused.place(), Some((&*policy, Some(1))));
 }

@@ -52,7 +52,9 @@ pub(super) async fn respond(
             stream.send(key.request(), REQUEST).await?;
             let certificate = receive_element(stream, MAX_CERTIFICATE_BYTES, CERTIFICATE).await?;
             let certificate = Certificate::from_der(&certificate)?;
-            delegation::assemble(certificate, key.key(), &stream.peer().chain).map(Some)
+            let delegated = delegation::assemble(certificate, key.key(), &stream.peer().chain)?;
+            check(stream, delegated.chain())?;
+            Ok(Some(delegated))
         }
         flag => Err(ConnectionError::Flag { peer: stream.peer_address(), flag }.into()),
     }
@@ -121,18 +123,21 @@ pub(super) async fn accept_in_band(
     let key = keys.key_for(&stream.peer().identity).await?;
     send_counted(stream, key.request(), REQUEST).await?;
     let chain = delegation::split(&receive_counted(stream, MAX_CHAIN_BYTES, CERTIFICATE).await?)?;
-    let delegated = chain::verify(&chain, stream.trust(), Timestamp::now())?;
-    if delegated.identity != stream.peer().identity {
-        let identity = stream.peer().identity.clone();
-        let error = ConnectionError::ForeignDelegation {
-            peer: stream.peer_address(),
-            identity,
-            delegated: delegated.identity,
-        };
-        return Err(error.into());
-    }
+    check(stream, &chain)?;
     let (certificate, issuers) = chain.split_first().ok_or(DelegationError::NoChain)?;
     delegation::assemble(certificate.clone(), key.key(), issuers)
+}
+
+/// Judges what was delegated as strictly as what was shown in the handshake, and it must be the same person's: a
+/// credential that nobody would accept is refused now, not when the job needs it.
+fn check(stream: &SecureStream, delegated: &[Certificate]) -> Result<(), GsiError> {
+    let delegated = chain::verify(delegated, stream.trust(), Timestamp::now())?;
+    if delegated.identity == stream.peer().identity {
+        return Ok(());
+    }
+    let identity = stream.peer().identity.clone();
+    let (peer, delegated) = (stream.peer_address(), delegated.identity);
+    Err(ConnectionError::ForeignDelegation { peer, identity, delegated }.into())
 }
 
 async fn send_counted(

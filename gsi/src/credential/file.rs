@@ -93,7 +93,8 @@ fn check(file: &File, path: &Path, secrecy: Secrecy) -> Result<usize, FileProble
         return Err(FileProblem::NotRegular);
     }
     let (owner, wanted) = (metadata.uid(), geteuid().as_raw());
-    if owner != wanted {
+    // Root's certificate is as good as our own: a gatekeeper with an account of its own is shown the host's.
+    if owner != wanted && !(owner == 0 && secrecy == Secrecy::Public) {
         return Err(FileProblem::NotOurs { owner, wanted });
     }
     let (mode, permitted) = (metadata.mode() & 0o777, secrecy.permitted());

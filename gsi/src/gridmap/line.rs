@@ -24,20 +24,41 @@ impl Line {
     pub(super) fn parse(bytes: &[u8]) -> Self {
         let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
         let rest = bytes.get(start..).unwrap_or_default();
-        let (written, quotes) = match rest {
-            [] | [b'#', ..] => return Self::Blank,
-            [b'"', inside @ ..] => match closing_quote(inside) {
-                Some(end) => (inside.get(..end).unwrap_or_default(), 2),
-                None => return Self::Malformed("the double quote is never closed".to_owned()),
-            },
-            _ => (rest.split(u8::is_ascii_whitespace).next().unwrap_or_default(), 0),
+        if rest.starts_with(b"#") {
+            return Self::Blank;
+        }
+        let Written { subject, end } = match read_subject(rest) {
+            None => return Self::Blank,
+            Some(Err(problem)) => return Self::Malformed(problem),
+            Some(Ok(written)) => written,
         };
-        let subject_end = start + written.len() + quotes;
+        let subject_end = start + end;
         let accounts = String::from_utf8_lossy(bytes.get(subject_end..).unwrap_or_default()).into_owned();
         let accounts = accounts.split(|c: char| c == ',' || c == '\0' || c.is_ascii_whitespace());
         let accounts = accounts.filter(|account| !account.is_empty()).map(str::to_owned).collect();
-        Self::Entry { subject: decode(written), accounts, subject_end }
+        Self::Entry { subject, accounts, subject_end }
     }
+}
+
+/// A subject as it stands in a file.
+pub(crate) struct Written {
+    /// Escapes undone.
+    pub(crate) subject: Subject,
+    /// How many bytes it takes, with its quotes.
+    pub(crate) end: usize,
+}
+
+/// Reads the subject at the start of a text, in double quotes or up to the first blank; None when there is none.
+pub(crate) fn read_subject(text: &[u8]) -> Option<Result<Written, String>> {
+    let (written, quotes) = match text {
+        [] => return None,
+        [b'"', inside @ ..] => match closing_quote(inside) {
+            Some(end) => (inside.get(..end).unwrap_or_default(), 2),
+            None => return Some(Err("the double quote is never closed".to_owned())),
+        },
+        _ => (text.split(u8::is_ascii_whitespace).next().unwrap_or_default(), 0),
+    };
+    Some(Ok(Written { subject: decode(written), end: written.len() + quotes }))
 }
 
 /// Where the quote that ends the subject stands: a backslash protects the next character.

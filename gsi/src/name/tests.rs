@@ -84,6 +84,13 @@ fn what_cannot_be_shown_is_refused() {
     }
 }
 
+#[test]
+fn values_of_one_relative_name_stand_in_the_order_of_their_encodings() {
+    let name = Name::parse_one_line("/O=Grid/CN=x+emailAddress=a@1").unwrap();
+    assert_eq!(name.subject(), Name::from_der(name.as_der()).unwrap().subject());
+    assert_eq!(name, Name::parse_one_line("/O=Grid/emailAddress=a@1+CN=x").unwrap());
+}
+
 proptest::proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {

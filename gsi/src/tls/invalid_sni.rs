@@ -7,16 +7,16 @@
 //! without this module no stock client could ask a job contact for its status, and no stock job manager could call
 //! back. No Gridiron server ever looks at the SNI, so its absence costs nothing.
 //!
-//! # What was tried
-//! 1. *Hide and restore* (this module; public API only). [`HelloFilter`] sits below TLS and turns the number of an
+//! # What was built, and what was only considered
+//! 1. *Hide and restore*: this module, the only way that was built. Public API only. [`HelloFilter`] sits below TLS and turns the number of an
 //!    unacceptable server_name extension into [`HIDDEN`], which rustls skips as unknown. Both ends must hash the same
 //!    handshake, so [`restoring`] wraps each cipher suite's hash: a ClientHello with [`HIDDEN`] is hashed as it came.
 //!    In TLS 1.2 the client also signs the handshake itself, so [`restore`] is applied before that is verified.
 //!    Works in both versions, with and without a HelloRetryRequest. Chosen: it needs nobody's consent, and it can only
 //!    fail closed, since a wrong byte in the hash ends the handshake.
-//! 2. *A patched rustls* through `[patch.crates-io]`. One changed match arm, but a fork of the one library that must
+//! 2. Considered and not tried: *a patched rustls* through `[patch.crates-io]`. One changed match arm, but a fork of the one library that must
 //!    always be updated at once, and invisible to whoever uses this crate from another workspace.
-//! 3. *`InvalidSniPolicy::IgnoreAll`* of rustls 0.24, which is this module in one line. As of 0.24.0-dev.2 there is no
+//! 3. Read about and not tried: *`InvalidSniPolicy::IgnoreAll`* of rustls 0.24, which is this module in one line. As of 0.24.0-dev.2 there is no
 //!    stable release with it, and tokio-rustls 0.26 needs 0.23.
 //!
 //! # When it goes

@@ -5,11 +5,13 @@ use super::invalid_sni::HelloFilter;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
 
 /// The most a peer may send before it is authenticated, in bytes. A chain of ten certificates has some 15,000.
-pub(crate) const MAX_HANDSHAKE: usize = 256 * 1024;
+pub const MAX_HANDSHAKE: usize = 256 * 1024;
 
 /// How much is read at a time while the ClientHello is looked at.
 const READ_SIZE: usize = 4096;
@@ -34,6 +36,32 @@ pub(crate) struct Transport {
     ready_at: usize,
     /// How much more may arrive before [`Transport::established`].
     allowance: Option<usize>,
+    idle: Option<Idle>,
+}
+
+/// How long nothing may arrive while something is waited for.
+#[derive(Debug)]
+struct Idle {
+    patience: Duration,
+    /// Runs from when the waiting began, or something last arrived.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    /// Something has arrived.
+    fn rest(&mut self) {
+        self.alarm = None;
+    }
+
+    /// Nothing has arrived yet.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let Some(end) = Instant::now().checked_add(self.patience) else { return Poll::Pending };
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        alarm.as_mut().poll(cx).map(|()| {
+            let silence = format!("nothing came for {} s", self.patience.as_secs_f32());
+            io::Error::new(io::ErrorKind::TimedOut, silence)
+        })
+    }
 }
 
 impl Transport {
@@ -51,7 +79,14 @@ impl Transport {
             ready: Vec::new(),
             ready_at: 0,
             allowance: Some(MAX_HANDSHAKE),
+            idle: None,
         }
+    }
+
+    /// Gives up with [`io::ErrorKind::TimedOut`] when nothing arrives for so long while something is waited for.
+    pub(crate) fn patient_for(mut self, patience: Option<Duration>) -> Self {
+        self.idle = patience.map(|patience| Idle { patience, alarm: None });
+        self
     }
 
     /// The peer is authenticated: what it sends is bounded by the protocol above from now on.
@@ -68,7 +103,14 @@ impl Transport {
     fn poll_fill(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         loop {
-            ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+            match (Pin::new(&mut self.tcp).poll_read(cx, buf), &mut self.idle) {
+                (Poll::Ready(read), idle) => {
+                    idle.as_mut().map(Idle::rest);
+                    read?;
+                }
+                (Poll::Pending, Some(idle)) => return Poll::Ready(Err(ready!(idle.poll_wait(cx)))),
+                (Poll::Pending, None) => return Poll::Pending,
+            }
             let arrived = buf.filled().len() - before;
             if arrived == 0 {
                 return Poll::Ready(Ok(()));

@@ -18,18 +18,29 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What rustls is told, and makes the alert for the peer of.
+/// What rustls is told, and makes the alert for the peer of: the one a stock acceptor sends for the same reason
+/// (docs/observed.md), however oddly chosen.
 fn alerting(refusal: &GsiError) -> CertificateError {
+    let GsiError::Chain(refusal) = refusal else {
+        return match refusal {
+            GsiError::Certificate(_) => CertificateError::BadEncoding, // bad_certificate
+            _ => REFUSED,
+        };
+    };
     match refusal {
-        GsiError::Chain(ChainError::Expired { .. }) => CertificateError::Expired,
-        GsiError::Chain(ChainError::NotYetValid { .. }) => CertificateError::NotValidYet,
-        GsiError::Chain(ChainError::Revoked { .. }) => CertificateError::Revoked,
-        GsiError::Chain(
-            ChainError::UnknownAuthority { .. }
-            | ChainError::UntrustedRoot { .. }
-            | ChainError::MissingIssuer { .. },
-        ) => CertificateError::UnknownIssuer,
-        GsiError::Certificate(_) => CertificateError::BadEncoding,
+        ChainError::Expired { .. } | ChainError::CrlExpired { .. } => CertificateError::Expired,
+        ChainError::NotYetValid { .. } | ChainError::CrlNotYetValid { .. } => CertificateError::BadEncoding,
+        ChainError::Revoked { .. } => CertificateError::Revoked,
+        ChainError::OutsidePolicy { .. } => CertificateError::InvalidPurpose, // unsupported_certificate
+        ChainError::UnknownAuthority { .. }
+        | ChainError::UntrustedRoot { .. }
+        | ChainError::MissingIssuer { .. }
+        | ChainError::KeyUsage { .. }
+        | ChainError::NotAuthority { .. } => CertificateError::UnknownIssuer,
+        ChainError::Signature { .. } | ChainError::FullUnderLimited { .. } => CertificateError::BadSignature,
+        ChainError::AuthorityPathLength { .. } | ChainError::ProxyPathLength { .. } => {
+            CertificateError::Other(rustls::OtherError(Arc::new(refusal.clone()))) // certificate_unknown
+        }
         _ => REFUSED,
     }
 }
@@ -112,6 +123,31 @@ impl Verifier {
     }
 }
 
+/// What the two traits ask for in the same words.
+macro_rules! handshake_signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            leaf: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            self.check_tls12(message, leaf, signed)
+        }
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            leaf: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            self.check_tls13(message, leaf, signed)
+        }
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.algorithms.supported_schemes()
+        }
+    };
+}
+
 impl ClientCertVerifier for Verifier {
     /// None: stock acceptors send no names, and initiators have one credential to show anyway (§2).
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -128,25 +164,7 @@ impl ClientCertVerifier for Verifier {
     ) -> Result<ClientCertVerified, Error> {
         self.judge(leaf, rest).map(|()| ClientCertVerified::assertion())
     }
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.check_tls12(message, leaf, signed)
-    }
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.check_tls13(message, leaf, signed)
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+    handshake_signatures!();
 }
 
 impl ServerCertVerifier for Verifier {
@@ -161,23 +179,5 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         self.judge(leaf, rest).map(|()| ServerCertVerified::assertion())
     }
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.check_tls12(message, leaf, signed)
-    }
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.check_tls13(message, leaf, signed)
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+    handshake_signatures!();
 }

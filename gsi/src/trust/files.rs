@@ -53,9 +53,22 @@ impl AuthorityFiles {
         }
         for (path, _) in &stamps.lists {
             let old = previous.and_then(|previous| find(&previous.lists, path));
-            files.lists.push(load(path, MAX_CRL_BYTES, parse_list, old));
+            let mut file = load(path, MAX_CRL_BYTES, parse_list, old);
+            if let (Ok(new), Some(old)) = (&file.content, old)
+                && files.signed(old)
+                && !files.signed(new)
+            {
+                tracing::warn!(path = %path.display(), "a CRL is not signed by its CA; the old one stays in use");
+                file.content = Ok(Arc::clone(old));
+            }
+            files.lists.push(file);
         }
         files
+    }
+
+    /// Whether one of the CA's certificates here signed the list.
+    fn signed(&self, list: &RevocationList) -> bool {
+        self.authorities().any(|(_, authority)| list.verify_signature(authority).is_ok())
     }
 
     /// The usable CA certificates, with their files.
@@ -138,6 +151,10 @@ pub(super) struct Stamps {
 }
 
 impl Stamps {
+    pub(super) fn is_empty(&self) -> bool {
+        self.certificates.is_empty() && self.policy.is_none() && self.lists.is_empty()
+    }
+
     pub(super) fn take(directory: &Path, hash: &str) -> Self {
         let numbered = |prefix: &str| {
             // Looked up from 0 upwards; a gap ends the search (§8).

@@ -15,11 +15,11 @@ fn outcome(trust: &TrustDirectory, holder: &Holder) -> Result<(), ChainError> {
     }
 }
 
-/// Makes the directory forget when it last looked, so that no test has to wait.
+/// Makes the directory believe that it last looked long ago, so that no test has to wait.
 fn interval_passes(trust: &TrustDirectory) {
     let past = Instant::now().checked_sub(RECHECK_INTERVAL).unwrap();
     for cached in trust.lock().values_mut() {
-        cached.looked_at = past;
+        cached.looked_at = Some(past);
     }
 }
 
@@ -63,6 +63,34 @@ fn broken_files_do_not_replace_good_ones() {
         assert_eq!(outcome(&trust, &user), Ok(()), "{suffix}");
     }
     assert!(outcome(&site.trust(), &user).is_err(), "a fresh start has nothing to fall back on");
+}
+
+#[test]
+fn a_list_that_somebody_else_signed_does_not_replace_a_good_one() {
+    let (site, ca, user) = site();
+    site.write(&ca, "r0", ca.crl(&[], -60, 60));
+    let trust = site.trust();
+    assert_eq!(outcome(&trust, &user), Ok(()));
+    let impostor = Plan::authority("/O=Grid/CN=CA", None).self_signed();
+    site.write(&ca, "r0", impostor.crl(&[&[17]], -60, 60));
+    interval_passes(&trust);
+    assert_eq!(outcome(&trust, &user), Ok(()));
+    site.write(&ca, "r0", ca.crl(&[&[17]], -60, 60));
+    trust.look_again();
+    assert!(matches!(outcome(&trust, &user), Err(ChainError::Revoked { .. })));
+}
+
+#[test]
+fn a_directory_that_has_gone_takes_nobodys_trust_away() {
+    let (site, _, user) = site();
+    let trust = site.trust();
+    assert_eq!(outcome(&trust, &user), Ok(()));
+    let moved = site.directory.path().with_extension("moved");
+    std::fs::rename(site.directory.path(), &moved).unwrap();
+    interval_passes(&trust);
+    let meanwhile = outcome(&trust, &user);
+    std::fs::rename(&moved, site.directory.path()).unwrap();
+    assert_eq!(meanwhile, Ok(()));
 }
 
 #[test]

@@ -45,7 +45,9 @@ pub(in crate::classic) async fn submit(submission: Submission) -> Result<(), u8>
     let job = job::Job { contact, spec, serving, wait, delegation, dry_run, interrupt };
     match job::run(&session, job, &mut observe).await {
         Ok(_) if dry_run => {
-            err("Dryrun successful");
+            if !quiet {
+                err("Dryrun successful");
+            }
             Ok(())
         }
         Ok(ending) => conclude(&ending),

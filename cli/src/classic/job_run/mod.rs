@@ -7,7 +7,7 @@ use super::{
     Original, Program, globusrun,
     options::{Opt, flag, valued},
     pages,
-    terminal::out,
+    terminal::{err, out},
 };
 use crate::{
     job::{Interrupt, Serving, Wait},
@@ -157,6 +157,9 @@ fn perform(program: &Program, kind: Kind, mode: Mode, clause: &Clause, request: 
     };
     if mode != Mode::Normal {
         let checked = globusrun::submit(submission(true));
+        if checked == ExitCode::SUCCESS {
+            err("Dryrun successful");
+        }
         if mode == Mode::DryRun || checked != ExitCode::SUCCESS {
             return checked;
         }
@@ -176,5 +179,8 @@ fn serving(clause: &Clause, kind: Kind) -> Option<Serving> {
 }
 
 fn refuse(program: &Program, error: &ClauseError) -> ExitCode {
+    if *error == ClauseError::NoExecutable {
+        return program.bare_refusal(&format!("ERROR: {error}\n"));
+    }
     program.usage_error(&error.to_string())
 }

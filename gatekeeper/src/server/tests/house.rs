@@ -1,16 +1,21 @@
 //! A throw-away authority, host, users and gatekeeper.
 
-use super::*;
-use crate::config::{Limits, ServiceConfig};
+use crate::Gatekeeper;
+use crate::config::ServiceConfig;
 use crate::fake::{self, Fake};
+use crate::server::start::account_name;
 use gsi::authority::{Authority, Holder, NewAuthority};
 use gsi::key::PrivateKey;
 use gsi::proxy::{self, ProxyRequest};
-use gsi::{Certificate, Name, ProxyKind};
+use gsi::{Certificate, Credential, Name, ProxyKind, TrustDirectory};
 use jiff::Timestamp;
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::oneshot;
@@ -48,22 +53,13 @@ impl House {
             ("broken".to_owned(), service("nothing", false)),
         ];
         fs::create_dir(path("services")).unwrap();
-        let config = Config {
-            listen: "[::]:0".into(),
-            host: Some("localhost".into()),
-            certificate: path("host.pem"),
-            key: path("host.key"),
-            trust: path("certificates"),
-            gridmap: path("grid-mapfile"),
-            gridmapdir: None,
-            audit: path("audit.jsonl"),
-            state: path("state"),
-            grid_services: Some(path("services")),
-            nologin: vec![path("nologin")],
-            limits: Limits::default(),
-            services: services.into(),
-            jobmanager_command: vec!["/bin/false".into()],
-        };
+        let mut config = fake::config(folder.path(), services.into());
+        config.gridmap = path("grid-mapfile");
+        config.audit = path("audit.jsonl");
+        config.register = path("register");
+        config.state = path("state");
+        config.grid_services = Some(path("services"));
+        config.nologin = vec![path("nologin")];
         let bound = Gatekeeper::bind(config).await.unwrap();
         let contact = bound.contact();
         let (stop, stopped) = oneshot::channel::<()>();
