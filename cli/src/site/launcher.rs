@@ -202,8 +202,10 @@ pub fn problems(launcher: &Launcher, site: &Site, file: &Path) -> Vec<Problem> {
     let mut add = |file: &Path, message: String| {
         found.push(Problem { file: file.to_owned(), line: None, message });
     };
-    let trusted: Vec<PathBuf> = [Some(file.to_owned()), launcher.program().ok(), launcher.accounts.clone()]
+    let programs = [std::env::current_exe().ok(), launcher.program().ok()];
+    let trusted: Vec<PathBuf> = programs
         .into_iter()
+        .chain([Some(file.to_owned()), launcher.accounts.clone()])
         .flatten()
         .chain([site.gatekeeper.state.clone()])
         .chain(launcher.socket.parent().map(Path::to_owned).filter(|folder| folder.exists()))
@@ -211,6 +213,11 @@ pub fn problems(launcher: &Launcher, site: &Site, file: &Path) -> Vec<Problem> {
     for path in trusted {
         if let Some(problem) = open_to_others(&path) {
             add(&path, problem);
+        }
+    }
+    for path in [file, &site.gatekeeper.trust] {
+        if path.metadata().is_ok_and(|metadata| metadata.mode() & 0o004 == 0) {
+            add(path, "job managers read it as their accounts; try: chmod o+rX".to_owned());
         }
     }
     let gatekeeper = match launcher.gatekeeper() {

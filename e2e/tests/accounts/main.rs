@@ -385,6 +385,8 @@ fn a_site_is_set_up_in_minutes() {
         |name: &str, mode| fs::set_permissions(house.file(name), Permissions::from_mode(mode)).unwrap();
     mode("made/gridiron.toml", 0o666);
     complains("others may write there");
+    mode("made/gridiron.toml", 0o600);
+    complains("job managers read it as their accounts");
     mode("made/gridiron.toml", 0o644);
     mode("made/hostkey.pem", 0o644);
     complains("hostkey.pem: others may read it; try: chmod 400");
