@@ -24,8 +24,8 @@ use tokio::{
 /// again when they are next needed, and all of them at SIGHUP; what is broken is logged and changes nothing. At SIGTERM
 /// nobody else is let in, and running requests finish.
 ///
-/// Started by root, at a
-/// site whose file has [launcher], the gatekeeper and the job managers run as accounts of their own, none of them as root.
+/// Started by root, at a site whose file has [launcher], the gatekeeper and the job managers run as accounts of their own,
+/// none of them as root.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: gridiron serve --config /etc/gridiron/gridiron.toml")]
 pub struct Args {

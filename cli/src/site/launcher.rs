@@ -5,7 +5,7 @@ use super::{Problem, Site};
 use crate::{exit::Exit, failure::Failure, logging};
 use launcher::{
     account::{self, Account, Gatekeeper},
-    protocol::AccountName,
+    protocol::{AccountName, Refusal},
     settings::{Limit, MINIMUM_UID, Role, Settings, UMASK},
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -233,7 +233,9 @@ pub fn problems(launcher: &Launcher, site: &Site, file: &Path) -> Vec<Problem> {
     };
     let user = &launcher.user;
     let log = site.gatekeeper.audit.parent().unwrap_or(Path::new("/"));
-    for (path, advice) in [(&*site.gatekeeper.key, "chmod 400"), (log, "chmod 700")] {
+    let own =
+        [(&*site.gatekeeper.key, "chmod 400"), (log, "chmod 700"), (&*site.gatekeeper.register, "chmod 700")];
+    for (path, advice) in own {
         let Ok(metadata) = path.metadata() else { continue }; // missing ones are told of elsewhere
         if metadata.uid() != gatekeeper.uid {
             add(path, format!("it must belong to the gatekeeper's account; try: chown {user}"));
@@ -245,13 +247,11 @@ pub fn problems(launcher: &Launcher, site: &Site, file: &Path) -> Vec<Problem> {
 }
 
 /// Why the launcher would start no job manager for an account of the gridmap; None: it would.
-pub fn objection(launcher: &Launcher, name: &str) -> Option<String> {
+pub fn objection(launcher: &Launcher, name: &str) -> Option<Refusal> {
     let gatekeeper = launcher.gatekeeper().ok()?;
     let gatekeeper = Gatekeeper { uid: gatekeeper.uid, gid: gatekeeper.gid };
-    let name = AccountName::new(name)?;
-    account::permits(&name, launcher.minimum_uid, launcher.accounts.as_deref(), gatekeeper)
-        .err()
-        .map(|refusal| refusal.to_string())
+    let Some(name) = AccountName::new(name) else { return Some(Refusal::Name) };
+    account::permits(&name, launcher.minimum_uid, launcher.accounts.as_deref(), gatekeeper).err()
 }
 
 #[cfg(test)]

@@ -270,6 +270,12 @@ fn accounts_that_run_no_jobs() {
         ("gi-no-such", 47, "no such account"),
     ] {
         refused(&house.bob, rsl, &format!("{}/jobmanager@{account}", house.contact()), number, reason);
+        assert!(house.last_audit().contains("\"account_unusable\""), "{}", house.last_audit());
+        let mallory = &house.bob.user.pki.mallory.subject;
+        let arguments = ["explain", "--config", "gridiron.toml", "--account", account, "subject", mallory];
+        let explained = ours(&house, &arguments);
+        assert!(explained.code == 1 && explained.stdout.contains(reason), "{explained:#?}");
+        assert!(explained.stdout.contains("account_unusable"), "{explained:#?}");
     }
     for folder in ["root", &house.system.name, &house.gatekeeper.name] {
         assert!(!house.state(folder).exists(), "{folder}");
