@@ -63,7 +63,10 @@ impl Args {
                 site::load_with_commands(&file).map(|site| site.gatekeeper).map_err(|failure| failure.what)
             });
             let bound = Gatekeeper::bind_to(source, socket).await.map_err(|error| {
-                Failure::new(Exit::Configuration, format!("cannot serve on {listen}: {error}"))
+                // A port in use may be free soon: whoever restarts us may try again.
+                let is_taken = error.kind() == std::io::ErrorKind::AddrInUse;
+                let exit = if is_taken { Exit::Local } else { Exit::Configuration };
+                Failure::new(exit, format!("cannot serve on {listen}: {error}"))
                     .try_this("gridiron check; or another `listen` address in the site file")
             })?;
             let bound = bound.looking_again_on(look_again);
