@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn changes_are_named_with_when_they_count() {
-        let text = "listen = 'l'\ncertificate = 'c'\nkey = 'k'\ntrust = 't'\ngridmap = 'g'\naudit = 'a'\nstate = 's'\n";
+        let text = "listen = 'l'\ncertificate = 'c'\nkey = 'k'\ntrust = 't'\ngridmap = 'g'\naudit = 'a'\nstate = 's'\nregister = 'r'\n";
         let old: Config = toml::from_str(text).unwrap();
         assert_eq!(differences(&old, &old), []);
         let mut new = Config { listen: "other".into(), banned: Some("b".into()), ..old.clone() };
