@@ -25,6 +25,7 @@
 //! | [`pki`] | a certificate authority made with openssl |
 //! | [`forgery`] | certificates that are wrong in one way each |
 //! | [`stock_site`], [`our_site`] | a running site of either make |
+//! | [`mortal_site`] | a site of ours whose processes are killed |
 //! | [`command`] | running a program with a deadline |
 //! | [`processes`] | stopping everything a site has started |
 #![allow(
@@ -37,6 +38,7 @@ pub mod accounts;
 pub mod by_hand;
 pub mod command;
 pub mod forgery;
+pub mod mortal_site;
 pub mod our_site;
 pub mod pki;
 pub mod processes;

@@ -136,7 +136,15 @@ impl User {
             Kind::Stock => stock::program(program),
             Kind::Ours => self.links.join(program),
         };
-        let mut command = Command::new(file);
+        self.at_home(Command::new(file))
+    }
+
+    /// `gridiron` itself in the user's environment, whatever make the user's other commands are.
+    pub fn gridiron(&self) -> Command {
+        self.at_home(Command::new(gridiron()))
+    }
+
+    fn at_home(&self, mut command: Command) -> Command {
         command
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())

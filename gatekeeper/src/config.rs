@@ -37,6 +37,8 @@ pub struct Config {
     pub gridmapdir: Option<PathBuf>,
     /// Audit log file (JSON lines).
     pub audit: PathBuf,
+    /// The gatekeeper's own folder of accounts with unfinished jobs; made when missing.
+    pub register: PathBuf,
     /// State directory shared with the job managers: `<state>/<account>/`.
     pub state: PathBuf,
     /// Folder of classic service files, read in addition to `[service.*]`.
@@ -118,7 +120,7 @@ pub fn default_nologin() -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    const TABLE: &str = "listen = '[::]:0'\ncertificate = 'c'\nkey = 'k'\ntrust = 't'\ngridmap = 'g'\naudit = 'a'\nstate = 's'\n";
+    const TABLE: &str = "listen = '[::]:0'\ncertificate = 'c'\nkey = 'k'\ntrust = 't'\ngridmap = 'g'\naudit = 'a'\nregister = 'r'\nstate = 's'\n";
 
     #[test]
     fn limits_have_defaults_one_by_one() {

@@ -3,9 +3,9 @@
 //! A step that has not happened cannot be skipped: only [`Conversation<Permitted>`] can ask a job manager for anything,
 //! and only a permit makes one.
 
+use crate::attendance::Attendance;
 use crate::audit::{Audit, Outcome, Record};
 use crate::config::Limits;
-use crate::launch::Launcher;
 use crate::policy::{Asker, Permit};
 use crate::rate::Rates;
 use crate::refusal::{Answer, Refusal};
@@ -28,7 +28,7 @@ pub struct Site {
     /// Who may come in.
     pub rules: SiteRules,
     /// The job managers.
-    pub launcher: Arc<Launcher>,
+    pub managers: Arc<Attendance>,
     /// Where decisions are recorded.
     pub audit: Arc<Audit>,
     /// Deadlines.
@@ -334,7 +334,7 @@ where
             gatekeeper_subject: ourselves.to_owned(),
         };
         let total = site.limits.total();
-        let submitting = site.launcher.submit(permit.account(), &request);
+        let submitting = site.managers.submit(permit.account(), &request);
         let reply = tokio::time::timeout_at(self.since + total, submitting);
         let reply = reply.await.map_err(|_| Refusal::TotalDeadline(total))??;
         let error = u16::try_from(reply.error).unwrap_or(GramError::PROTOCOL_FAILED.0);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tonic::{Request, Response, Status};
 use v1::job_manager_server::{JobManager, JobManagerServer};
@@ -27,6 +27,7 @@ pub(crate) fn config(folder: &Path, services: BTreeMap<String, ServiceConfig>) -
         min_rsa_bits: 2048,
         gridmapdir: None,
         audit: folder.join("audit"),
+        register: folder.join("register"),
         state: folder.to_owned(),
         grid_services: None,
         nologin: Vec::new(),
@@ -43,8 +44,14 @@ pub(crate) fn config(folder: &Path, services: BTreeMap<String, ServiceConfig>) -
 pub(crate) struct Fake {
     /// This many times it says that it is leaving.
     pub(crate) refusals: AtomicU32,
+    /// This many times it takes the request and its answer is lost.
+    pub(crate) lost: AtomicU32,
     /// The answer, when not the default one.
     pub(crate) reply: Mutex<Option<v1::SubmitReply>>,
+    /// Makes it say goodbye to whoever attends it.
+    pub(crate) leave: Notify,
+    /// What it leaves behind then.
+    pub(crate) unfinished: AtomicU32,
     requests: Mutex<Vec<v1::SubmitRequest>>,
 }
 
@@ -63,12 +70,19 @@ impl JobManager for Fake {
         let request = request.into_inner();
         let message = request.request_id.clone();
         self.requests.lock().unwrap().push(request);
+        if self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+            return Err(Status::aborted("as if the connection had broken"));
+        }
         let reply = self.reply.lock().unwrap().clone();
         let accepted = v1::SubmitReply { error: 0, job_contact: "https://vm:1/2/3/".into(), message };
         Ok(Response::new(reply.unwrap_or(accepted)))
     }
     async fn describe(&self, _: Request<v1::DescribeRequest>) -> Result<Response<v1::DescribeReply>, Status> {
         Err(Status::unimplemented("not faked"))
+    }
+    async fn attend(&self, _: Request<v1::AttendRequest>) -> Result<Response<v1::Goodbye>, Status> {
+        self.leave.notified().await;
+        Ok(Response::new(v1::Goodbye { unfinished: self.unfinished.load(Ordering::Relaxed) }))
     }
     async fn list(&self, _: Request<v1::ListRequest>) -> Result<Response<v1::ListReply>, Status> {
         Err(Status::unimplemented("not faked"))

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// How often a request is offered to a manager before giving up: each time the one before had just gone.
 const ATTEMPTS: u32 = 3;
+/// Pause before a request whose fate is not known is offered again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Why no job manager took a request.
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +34,15 @@ pub enum LaunchError {
     /// A start that this request waited for failed.
     #[error("{0}")]
     Earlier(String),
-    /// It gave no answer.
+    /// It gave no answer, and has not taken the request.
     #[error(transparent)]
-    Control(#[from] ControlError),
+    Control(ControlError),
+    /// A manager was lost in mid-request, and none could be asked since what has become of it.
+    #[error("whether the job exists is not known: {0}")]
+    InDoubt(String),
+    /// The account cannot be entered in the register of those with unfinished jobs.
+    #[error("the gatekeeper's register cannot be written: {0}")]
+    Register(#[from] io::Error),
 }
 
 /// The job managers of a site's accounts.
@@ -58,10 +66,10 @@ struct SlotState {
 
 /// A manager that answered.
 #[derive(Debug, Clone)]
-struct Running {
-    client: JobManagerClient,
+pub(crate) struct Running {
+    pub(crate) client: JobManagerClient,
     /// Counts the managers of this account: tells whether a failed one has been replaced already.
-    generation: u64,
+    pub(crate) generation: u64,
 }
 
 impl Launcher {
@@ -71,23 +79,57 @@ impl Launcher {
     }
 
     /// Hands a request to the account's manager. A manager that goes away without having taken it is replaced.
+    ///
+    /// When one goes away and may have taken it, the request is offered to the next one, which knows the job by the request's
+    /// id if there is one. Only [`LaunchError::InDoubt`] leaves it open whether a job exists.
     pub async fn submit(
         &self,
         account: &str,
         request: &v1::SubmitRequest,
     ) -> Result<v1::SubmitReply, LaunchError> {
-        let slot = self.slot(account);
-        let mut running = self.running(account, &slot, None).await?;
-        for _ in 1..ATTEMPTS {
-            match control::submit(&running.client, request.clone(), self.answer).await {
-                Err(ControlError::Gone(reason)) => {
-                    tracing::info!(account, reason, "job manager has gone, asking the next one");
-                    running = self.running(account, &slot, Some(running.generation)).await?;
+        let until = Instant::now() + self.answer;
+        let mut gone = None;
+        let mut in_doubt = false;
+        let mut attempts = 0;
+        loop {
+            let failure = match self.manager(account, gone).await {
+                Ok(running) => {
+                    gone = Some(running.generation);
+                    let patience = until.saturating_duration_since(Instant::now());
+                    match control::submit(&running.client, request.clone(), patience).await {
+                        Ok(reply) => return Ok(reply),
+                        Err(error @ (ControlError::Failed(_) | ControlError::Deadline(_))) => {
+                            return Err(LaunchError::InDoubt(error.to_string()));
+                        }
+                        Err(error) => {
+                            attempts += 1;
+                            in_doubt |= !matches!(error, ControlError::Gone(_));
+                            LaunchError::Control(error)
+                        }
+                    }
                 }
-                answer => return Ok(answer?),
+                Err(error) => {
+                    attempts = ATTEMPTS;
+                    error
+                }
+            };
+            if !in_doubt && attempts >= ATTEMPTS {
+                return Err(failure);
+            }
+            tracing::info!(account, %failure, in_doubt, "asking the next job manager");
+            if in_doubt {
+                if Instant::now() + PAUSE >= until {
+                    return Err(LaunchError::InDoubt(failure.to_string()));
+                }
+                tokio::time::sleep(PAUSE).await;
             }
         }
-        Ok(control::submit(&running.client, request.clone(), self.answer).await?)
+    }
+
+    /// The account's running manager, or one that is started now, but not the one that has `gone`.
+    pub(crate) async fn manager(&self, account: &str, gone: Option<u64>) -> Result<Running, LaunchError> {
+        let slot = self.slot(account);
+        self.running(account, &slot, gone).await
     }
 
     fn slot(&self, account: &str) -> Arc<Slot> {

@@ -13,6 +13,7 @@
 //! | [`settings`] | what the configuration makes, and makes again when it changes |
 //! | [`launch`] | finding the account's job manager, or having one started, and handing requests over |
 //! | [`start`] | how a job manager's process is started |
+//! | [`attendance`] | waiting for managers, replacing those that crash, and knowing after a crash which are needed |
 //! | [`audit`] | one JSON line per decision |
 //! | [`metrics`] | what is counted and measured, for Prometheus |
 //! | [`reload`] | values made from files, made again when these change |
@@ -20,6 +21,7 @@
 //! Started by an ordinary user this is a personal gatekeeper: everything runs as that user, and only requests mapped to
 //! that account are let in. A site's gatekeeper has an account of its own, and the root launcher starts the job managers.
 
+pub mod attendance;
 pub mod audit;
 pub mod config;
 pub mod connection;

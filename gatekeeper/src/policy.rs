@@ -77,6 +77,11 @@ pub enum RunsAs {
 }
 
 impl RunsAs {
+    /// Whether jobs can be this account's.
+    pub fn may_be(&self, account: &str) -> bool {
+        self.covers(account).is_ok()
+    }
+
     fn covers(&self, account: &str) -> Result<(), Refusal> {
         match self {
             Self::Personal(own) if own != account => {

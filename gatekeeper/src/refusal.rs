@@ -171,6 +171,12 @@ impl Refusal {
             | Self::OtherAccount { .. }
             | Self::LimitedProxy(_) => Answer::Http(403),
             Self::NoSuchService(_) | Self::Target(TargetError::NoSuchName(_)) => Answer::Http(404),
+            // Not refused, as far as we know: then nothing is claimed, and the client hears that the exchange failed (10).
+            Self::JobManager(LaunchError::InDoubt(_)) => Answer::Close,
+            Self::JobManager(LaunchError::Register(_)) => Answer::refused_because(
+                GramError::NO_RESOURCES,
+                &"the site cannot record your request at the moment (is its disk full?); try again later",
+            ),
             // Accounts that may not be used are no different from none; one that does not exist is the site's mistake.
             Self::JobManager(LaunchError::Start(NotStarted::Refused { refusal, .. }))
                 if refuses(*refusal) =>
@@ -348,6 +354,8 @@ mod tests {
             (Refusal::Target(TargetError::NoSuchName("a/b".into())), 93),
             (Refusal::ServiceUnusable("why".into()), 47),
             (Refusal::Body(WireError::Version(3)), 91),
+            (Refusal::JobManager(LaunchError::InDoubt("why".into())), 10),
+            (Refusal::JobManager(LaunchError::Register(std::io::ErrorKind::StorageFull.into())), 3),
             (no_manager(launcher::protocol::Refusal::Root), 7),
             (no_manager(launcher::protocol::Refusal::Unlisted), 7),
             (no_manager(launcher::protocol::Refusal::Unknown), 47),

@@ -80,6 +80,7 @@ impl Gatekeeper {
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let runs_as = self.settings.site().rules.runs_as();
         tracing::info!(address = ?self.listener.local_addr().ok(), ?runs_as, "gatekeeper listens");
+        self.settings.site().managers.resume(|account| runs_as.may_be(account))?;
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
@@ -126,6 +127,7 @@ impl Gatekeeper {
         }
         let Self { listener, mut connections, settings, .. } = self;
         drop(listener);
+        settings.site().managers.stop();
         tracing::info!(running = connections.len(), "stopping");
         let finishing = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(settings.site().limits.stop(), finishing).await.is_err() {

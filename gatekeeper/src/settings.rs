@@ -3,6 +3,7 @@
 //! gatekeeper runs is named in the log.
 
 use crate::Config;
+use crate::attendance::Attendance;
 use crate::audit::Audit;
 use crate::connection::{Door, Site};
 use crate::launch::Launcher;
@@ -75,10 +76,12 @@ impl Settings {
             Some(socket) => adopt(socket)?,
             None => listen(&config.listen)?,
         };
-        let starter = starter(&config, uid);
+        let launcher = Launcher::new(config.state.clone(), starter(&config, uid), config.limits.answer());
+        let managers = Attendance::open(config.register.clone(), launcher)
+            .map_err(|error| StartError::File { path: config.register.clone(), reason: error.to_string() })?;
         let site = Site {
             rules,
-            launcher: Arc::new(Launcher::new(config.state.clone(), starter, config.limits.answer())),
+            managers: Arc::new(managers),
             audit,
             limits: config.limits.clone(),
             rates: Arc::default(),
@@ -174,6 +177,7 @@ fn differences(old: &Config, new: &Config) -> Vec<Change> {
         changes.extend(differs.then_some(Change { key, takes_effect }));
     };
     look("listen", old.listen != new.listen, AtRestart);
+    look("register", old.register != new.register, AtRestart);
     look("state", old.state != new.state, AtRestart);
     look("host", old.host != new.host, AtOnce);
     look("certificate", old.certificate != new.certificate, AtOnce);
@@ -244,7 +248,7 @@ mod tests {
 
     #[test]
     fn changes_are_named_with_when_they_count() {
-        let text = "listen = 'l'\ncertificate = 'c'\nkey = 'k'\ntrust = 't'\ngridmap = 'g'\naudit = 'a'\nstate = 's'\n";
+        let text = "listen = 'l'\ncertificate = 'c'\nkey = 'k'\ntrust = 't'\ngridmap = 'g'\naudit = 'a'\nstate = 's'\nregister = 'r'\n";
         let old: Config = toml::from_str(text).unwrap();
         assert_eq!(differences(&old, &old), []);
         let mut new = Config { listen: "other".into(), banned: Some("b".into()), ..old.clone() };

@@ -65,7 +65,10 @@ pub enum ControlError {
     /// The manager has gone, or is going, and has not taken the request: another one may be asked.
     #[error("the job manager has gone: {0}")]
     Gone(String),
-    /// It failed, or went away while it was at work; whether it took the request is not known.
+    /// The connection was lost; whether the manager took the request is not known. It may be offered again.
+    #[error("the connection to the job manager was lost: {0}")]
+    Lost(String),
+    /// It says that it has failed; whether it took the request is not known.
     #[error("the job manager failed: {0}")]
     Failed(String),
     /// It did not answer in time.
@@ -81,12 +84,26 @@ pub async fn submit(
 ) -> Result<v1::SubmitReply, ControlError> {
     let mut client = client.clone(); // shares the connection
     let answer = tokio::time::timeout(patience, client.submit(request)).await;
-    match answer.map_err(|_| ControlError::Deadline(patience))? {
-        Ok(reply) => Ok(reply.into_inner()),
-        Err(status) if status.code() == tonic::Code::Unavailable => {
-            Err(ControlError::Gone(status.message().to_owned()))
+    let answer = answer.map_err(|_| ControlError::Deadline(patience))?;
+    answer.map(tonic::Response::into_inner).map_err(|status| explain(&status))
+}
+
+/// Waits for the manager's end. Any error means that it ended without a goodbye.
+pub async fn attend(client: &JobManagerClient) -> Result<v1::Goodbye, ControlError> {
+    let answer = client.clone().attend(v1::AttendRequest {}).await;
+    answer.map(tonic::Response::into_inner).map_err(|status| explain(&status))
+}
+
+/// The one place that reads a status. What the manager itself answers has no source; what has one is about the connection.
+fn explain(status: &tonic::Status) -> ControlError {
+    match status.code() {
+        tonic::Code::Unavailable => ControlError::Gone(status.message().to_owned()),
+        // "Aborted" is the manager's word for a request that it has already and is still at work on.
+        tonic::Code::Unknown | tonic::Code::Cancelled | tonic::Code::Aborted => {
+            ControlError::Lost(status.to_string())
         }
-        Err(status) => Err(ControlError::Failed(status.to_string())),
+        _ if std::error::Error::source(status).is_some() => ControlError::Lost(status.to_string()),
+        _ => ControlError::Failed(status.to_string()),
     }
 }
 
@@ -200,6 +217,45 @@ mod tests {
         async fn list(&self, _: Request<v1::ListRequest>) -> Result<Response<v1::ListReply>, Status> {
             Ok(Response::new(v1::ListReply { jobs: Vec::new() }))
         }
+        /// Stays until the server is torn down, as a manager that crashes.
+        async fn attend(&self, _: Request<v1::AttendRequest>) -> Result<Response<v1::Goodbye>, Status> {
+            std::future::pending().await
+        }
+    }
+
+    #[test]
+    fn a_manager_that_dies_says_no_goodbye() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        // A runtime of its own: what runs in it vanishes with it, as with a process.
+        let runtime = || tokio::runtime::Runtime::new().unwrap();
+        let (manager, gatekeeper) = (runtime(), runtime());
+        manager.spawn({
+            let incoming = {
+                let _inside = manager.enter();
+                listen(&socket, &[]).unwrap()
+            };
+            tonic::transport::Server::builder()
+                .add_service(JobManagerServer::new(Echo))
+                .serve_with_incoming(incoming)
+        });
+        let client = gatekeeper.block_on(connect(&socket, own_uid())).unwrap();
+        let attending = gatekeeper.spawn(async move { attend(&client).await });
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!attending.is_finished());
+        manager.shutdown_background();
+        let end = gatekeeper.block_on(attending).unwrap();
+        assert!(matches!(end, Err(ControlError::Lost(_))), "{end:?}");
+    }
+
+    #[test]
+    fn a_lost_connection_is_told_from_a_refusal() {
+        use tonic::{Code, Status};
+        let broken = || Status::from_error(Box::new(io::Error::from(io::ErrorKind::BrokenPipe)));
+        assert!(matches!(explain(&broken()), ControlError::Lost(_)));
+        assert!(matches!(explain(&Status::unavailable("ending")), ControlError::Gone(_)));
+        assert!(matches!(explain(&Status::aborted("at work")), ControlError::Lost(_)));
+        assert!(matches!(explain(&Status::new(Code::Internal, "panic")), ControlError::Failed(_)));
     }
 
     fn own_uid() -> u32 {

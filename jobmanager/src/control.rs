@@ -1,14 +1,14 @@
 //! The control interface's service side: what the gatekeeper (and later other front doors) ask of this manager.
 
 use crate::{
-    gate::Gate,
+    gate::{Gate, Refused},
     intake,
     manager::{Message, Shared},
     scheduler::Scheduler,
 };
 use gram::{control::v1, version};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tonic::{Request, Response, Status};
 
 /// Serves one manager.
@@ -17,6 +17,8 @@ pub struct Control<S> {
     pub shared: Arc<Shared<S>>,
     /// Counts submissions, so that the manager does not end between request and job.
     pub gate: Arc<Gate>,
+    /// Set when the manager has ended in order, to the number of unfinished jobs.
+    pub goodbye: watch::Receiver<Option<u32>>,
 }
 
 impl<S: Scheduler> Control<S> {
@@ -28,13 +30,21 @@ impl<S: Scheduler> Control<S> {
 }
 
 fn ending() -> Status {
-    Status::unavailable("this job manager is ending: start another")
+    refused(Refused::Closed)
+}
+
+/// "Unavailable" says that another manager may be asked, "aborted" that this one may be asked again.
+fn refused(why: Refused) -> Status {
+    match why {
+        Refused::Closed => Status::unavailable(why.to_string()),
+        Refused::AtWork => Status::aborted(why.to_string()),
+    }
 }
 
 #[tonic::async_trait]
 impl<S: Scheduler> v1::job_manager_server::JobManager for Control<S> {
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitReply>, Status> {
-        let inside = self.gate.enter().ok_or_else(ending)?;
+        let inside = self.gate.enter(&request.get_ref().request_id).map_err(refused)?;
         let shared = Arc::clone(&self.shared);
         // A task of its own: the job must reach its end even when the front door hangs up half way.
         let submitting = tokio::spawn(async move {
@@ -43,7 +53,13 @@ impl<S: Scheduler> v1::job_manager_server::JobManager for Control<S> {
             reply
         });
         let reply = submitting.await.map_err(|error| Status::internal(error.to_string()))?;
-        Ok(Response::new(reply))
+        reply.map(Response::new).map_err(|intake::Ending| ending())
+    }
+
+    async fn attend(&self, _: Request<v1::AttendRequest>) -> Result<Response<v1::Goodbye>, Status> {
+        let mut goodbye = self.goodbye.clone();
+        let said = goodbye.wait_for(Option::is_some).await.map_err(|_| ending())?;
+        Ok(Response::new(v1::Goodbye { unfinished: said.unwrap_or_default() }))
     }
 
     async fn describe(&self, _: Request<v1::DescribeRequest>) -> Result<Response<v1::DescribeReply>, Status> {

@@ -6,7 +6,7 @@ use crate::{
     launch::JobKey,
     listener,
     manager::Inbox,
-    site::{Site, replace_private},
+    site::{Durability, Site, replace_private},
     store::Store,
 };
 use gram::{GramError, endpoint};
@@ -14,20 +14,33 @@ use gsi::{Acceptor, Connector, Credential, GsiError, KeyPool, Subject, TrustDire
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     net::Ipv6Addr,
-    path::PathBuf,
-    sync::{Arc, OnceLock, RwLock},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock, RwLock,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
-use tokio::{sync::Mutex, task::AbortHandle};
+use tokio::{
+    net::TcpListener,
+    sync::Mutex,
+    task::{AbortHandle, JoinSet},
+    time::Instant,
+};
 
 /// A credential with less left than this is refused and not used (gram.md §13).
 pub const MINIMUM_LIFETIME: SignedDuration = SignedDuration::from_secs(600);
 /// Keys made ahead for renewals, and how long one is reused.
 const KEYS_AHEAD: usize = 1;
 const KEY_REUSE: Duration = Duration::from_secs(3600);
+
+/// How often a port that was ours before a restart is tried again …
+const PORT_AGAIN: Duration = Duration::from_millis(200);
+/// … and for how long before new jobs get another: longer than closed connections hold a port.
+const PORT_PATIENCE: Duration = Duration::from_secs(70);
 
 /// What the store keeps of an identity.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,8 +56,7 @@ struct Record {
 pub struct Identity {
     /// One-line name.
     pub subject: Subject,
-    /// Port of its job contacts.
-    pub port: u16,
+    port: AtomicU16,
     file: PathBuf,
     current: RwLock<Arc<Current>>,
     listening: AbortHandle,
@@ -81,6 +93,11 @@ impl std::fmt::Debug for Current {
 }
 
 impl Identity {
+    /// Port of its job contacts.
+    pub fn port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
+    }
+
     /// The credential in use and what is made from it.
     pub fn current(&self) -> Arc<Current> {
         match self.current.read() {
@@ -109,14 +126,17 @@ pub enum IdentityError {
     /// It does not make a TLS end.
     #[error("the delegated credential cannot be used: {0}")]
     Credential(#[from] GsiError),
-    /// Its file or listener.
-    #[error("{what}: {source}")]
-    Io {
-        /// what was tried
-        what: String,
-        /// what the system said
+    /// Its file.
+    #[error("cannot write the credential file {}: {source}", path.display())]
+    File {
+        /** which */
+        path: PathBuf,
+        /** why */
         source: io::Error,
     },
+    /// Its listener.
+    #[error("cannot listen for job contacts: {0}")]
+    Listener(#[source] io::Error),
     /// The store.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
@@ -126,7 +146,8 @@ impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
         let code = match &error {
             IdentityError::Credential(_) => GramError::OPENING_USER_PROXY,
-            IdentityError::Io { .. } => GramError::JM_FAILED_ALLOW_ATTACH,
+            IdentityError::File { .. } => GramError::OPENING_CACHE_USER_PROXY,
+            IdentityError::Listener(_) => GramError::JM_FAILED_ALLOW_ATTACH,
             IdentityError::Store(_) => GramError::WRITING_STATE_FILE,
         };
         Failure::new(code, error.to_string())
@@ -154,19 +175,31 @@ impl Identities {
         let mut known = self.known.lock().await;
         if let Some(identity) = known.get(credential.identity()) {
             if credential.expires() > identity.current().credential.expires() {
-                replace_private(&identity.file, credential.to_pem().as_bytes()).map_err(|source| {
-                    IdentityError::Io { what: format!("cannot write {}", identity.file.display()), source }
-                })?;
+                write(&identity.file, &credential)?;
                 identity.replace(Arc::new(self.prepare(credential)?));
             }
             return Ok(Arc::clone(identity));
         }
-        let file = format!("{}.pem", crate::random_key());
-        let identity = self.start(credential, file.clone(), None).await?;
-        let record = Record { port: identity.port, file };
+        let name = format!("{}.pem", crate::random_key());
+        let file = self.file(&name);
+        write(&file, &credential)?;
+        let identity = match self.introduce(credential, name).await {
+            Ok(identity) => identity,
+            Err(error) => {
+                let _ = std::fs::remove_file(&file);
+                return Err(error);
+            }
+        };
+        known.insert(identity.subject.clone(), Arc::clone(&identity));
+        Ok(identity)
+    }
+
+    /// Listens for a new identity and stores it; its credential is in the file of this name.
+    async fn introduce(&self, credential: Credential, file: String) -> Result<Arc<Identity>, IdentityError> {
+        let identity = self.start(credential, self.file(&file), None)?;
+        let record = Record { port: identity.port(), file };
         let body = serde_json::to_vec(&record).unwrap_or_default();
         self.store.save_identity(identity.subject.as_str().to_owned(), body).await?;
-        known.insert(identity.subject.clone(), Arc::clone(&identity));
         Ok(identity)
     }
 
@@ -175,19 +208,24 @@ impl Identities {
         self.known.lock().await.get(&Subject::new(subject)).cloned()
     }
 
-    /// After a restart: listens again for those that `has_jobs`, on the old ports where they are free; forgets the rest.
+    /// After a restart: listens again for those that `has_jobs`, on the old ports where they are free; forgets the rest, and
+    /// removes credentials that belong to nobody, as a killed manager may leave them.
     pub async fn resume(&self, has_jobs: impl Fn(&str) -> bool) -> Result<(), IdentityError> {
         let mut known = self.known.lock().await;
+        let mut files = HashSet::new();
         for (name, body) in self.store.load_identities().await? {
             let Ok(record) = serde_json::from_slice::<Record>(&body) else {
                 tracing::warn!(identity = name, "identity record not understood, left out");
                 continue;
             };
             if !has_jobs(&name) {
-                let _ = std::fs::remove_file(self.file(&record.file));
-                self.store.remove_identity(name).await?;
+                // What is still there then is tried again at the next start.
+                if let Err(error) = self.store.remove_identity(name.clone()).await {
+                    tracing::warn!(identity = name, %error, "identity without jobs not removed");
+                }
                 continue;
             }
+            files.insert(record.file.clone());
             let credential = match Credential::read(&self.file(&record.file)) {
                 Ok(credential) => credential,
                 Err(error) => {
@@ -195,14 +233,25 @@ impl Identities {
                     continue;
                 }
             };
-            match self.start(credential, record.file, Some(record.port)).await {
+            match self.start(credential, self.file(&record.file), Some(record.port)) {
                 Ok(identity) => {
                     known.insert(identity.subject.clone(), identity);
                 }
                 Err(error) => tracing::warn!(identity = name, %error, "its job contacts are closed"),
             }
         }
+        self.remove_others(&files);
         Ok(())
+    }
+
+    fn remove_others(&self, files: &HashSet<String>) {
+        let directory = self.site.directory.join("identities");
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            if !files.contains(entry.file_name().to_string_lossy().as_ref()) {
+                let removed = std::fs::remove_file(entry.path());
+                tracing::info!(file = %entry.path().display(), ?removed, "credential of nobody with jobs");
+            }
+        }
     }
 
     /// Ends all listeners.
@@ -224,24 +273,21 @@ impl Identities {
         })
     }
 
-    async fn start(
+    /// Listens, with the credential that is in `file`.
+    fn start(
         &self,
         credential: Credential,
-        file: String,
+        file: PathBuf,
         port: Option<u16>,
     ) -> Result<Arc<Identity>, IdentityError> {
-        let io = |what: &str| {
-            let what = what.to_owned();
-            move |source| IdentityError::Io { what, source }
+        let (port, listener) = match port {
+            Some(port) => (port, listen_on(port).ok()),
+            None => {
+                let listener =
+                    endpoint::listen_in(endpoint::port_range()).map_err(IdentityError::Listener)?;
+                (listener.local_addr().map_err(IdentityError::Listener)?.port(), Some(listener))
+            }
         };
-        let file = self.file(&file);
-        replace_private(&file, credential.to_pem().as_bytes()).map_err(io("cannot store the credential"))?;
-        let old = port.map(|port| endpoint::listen((Ipv6Addr::UNSPECIFIED, port).into()));
-        let listener = match old {
-            Some(Ok(listener)) => listener,
-            _ => endpoint::listen_in(endpoint::port_range()).map_err(io("cannot listen for job contacts"))?,
-        };
-        let port = listener.local_addr().map_err(io("cannot listen for job contacts"))?.port();
         let subject = credential.identity().clone();
         let current = RwLock::new(Arc::new(self.prepare(credential)?));
         // The listener holds the identity weakly: it ends when the identity is dropped.
@@ -251,11 +297,53 @@ impl Identities {
                 inbox: self.inbox.clone(),
                 keys: self.keys.clone(),
             };
-            let listening = tokio::spawn(serving.run(listener)).abort_handle();
+            let listening = match listener {
+                Some(listener) => tokio::spawn(serving.run(listener)),
+                None => tokio::spawn(listen_again(serving, port)),
+            };
+            let (port, listening) = (AtomicU16::new(port), listening.abort_handle());
             Identity { subject, port, file, current, listening }
         });
         Ok(identity)
     }
+}
+
+fn listen_on(port: u16) -> io::Result<TcpListener> {
+    endpoint::listen((Ipv6Addr::UNSPECIFIED, port).into())
+}
+
+/// Waits for a port that was ours before a restart: clients hold contacts that name it. What has taken it is mostly a
+/// connection to somewhere, which goes; so new jobs get another port only after a good while, and the old one is still tried.
+async fn listen_again(serving: listener::Serving, port: u16) {
+    tracing::warn!(port, "the port of job contacts is taken, trying again");
+    let begun = Instant::now();
+    let mut elsewhere = JoinSet::new();
+    loop {
+        tokio::time::sleep(PORT_AGAIN).await;
+        if let Ok(listener) = listen_on(port) {
+            tracing::info!(port, "job contacts answer again");
+            serving.clone().run(listener).await;
+            return;
+        }
+        if elsewhere.is_empty() && begun.elapsed() >= PORT_PATIENCE {
+            let Some(identity) = serving.identity.upgrade() else { return };
+            match endpoint::listen_in(endpoint::port_range())
+                .and_then(|listener| Ok((listener.local_addr()?, listener)))
+            {
+                Ok((address, listener)) => {
+                    tracing::error!(port, new = address.port(), "new jobs get contacts with another port");
+                    identity.port.store(address.port(), Ordering::Relaxed);
+                    elsewhere.spawn(serving.clone().run(listener));
+                }
+                Err(error) => tracing::error!(%error, "no port for job contacts"),
+            }
+        }
+    }
+}
+
+fn write(file: &Path, credential: &Credential) -> Result<(), IdentityError> {
+    replace_private(file, credential.to_pem().as_bytes(), Durability::Power)
+        .map_err(|source| IdentityError::File { path: file.to_owned(), source })
 }
 
 /// Refuses a credential that ends within [`MINIMUM_LIFETIME`] (131).

@@ -7,7 +7,7 @@ use crate::{
     job::{Failure, Job, Origin, Phase, Registration},
     launch::JobKey,
     machine::{MAX_CONTACT_LENGTH, later},
-    manager::{Message, Shared},
+    manager::{Found, Message, Shared},
     request::{self, Request, Surroundings, default_cache},
     scheduler::Scheduler,
 };
@@ -19,33 +19,53 @@ use tokio::sync::oneshot;
 /// Longest identity taken from the front door.
 const MAX_IDENTITY: usize = 4096;
 
+/// The manager is ending and has not taken the job: another one may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending;
+
 /// Answers a submission: a job contact (0 or 110), the end of a dry run (41), or why not.
-pub async fn submit<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) -> v1::SubmitReply {
+///
+/// A request that has made a job already, told by its id, gets that job's contact. So a front door that has lost its answer
+/// to a crash may offer the request again.
+pub async fn submit<S: Scheduler>(
+    shared: &Shared<S>,
+    request: v1::SubmitRequest,
+) -> Result<v1::SubmitReply, Ending> {
     let id = request.request_id.clone();
-    match accept(shared, request).await {
-        Ok(Accepted { code, contact }) => {
+    let accepted = match find(shared, &id).await? {
+        Some(found) => Ok(found),
+        None => accept(shared, request).await,
+    };
+    match accepted {
+        Ok(Found { code, contact }) => {
             tracing::info!(request = id, code = code.0, contact, "job accepted");
-            v1::SubmitReply { error: u32::from(code.0), job_contact: contact, message: String::new() }
+            Ok(v1::SubmitReply { error: u32::from(code.0), job_contact: contact, message: String::new() })
         }
+        // Whatever failed, it may have failed for want of the manager.
+        Err(_) if shared.inbox.is_closed() => Err(Ending),
         Err(failure) => {
             tracing::info!(request = id, code = failure.code.0, reason = failure.message, "job refused");
-            v1::SubmitReply {
+            Ok(v1::SubmitReply {
                 error: u32::from(failure.code.0),
                 job_contact: String::new(),
                 message: failure.message,
-            }
+            })
         }
     }
 }
 
-/// A job that exists and is stored.
-struct Accepted {
-    /// 0, or 110 when a commit must follow.
-    code: GramError,
-    contact: String,
+/// The job that this request has made before.
+async fn find<S>(shared: &Shared<S>, request: &str) -> Result<Option<Found>, Ending> {
+    if request.is_empty() {
+        return Ok(None);
+    }
+    let (reply, answer) = oneshot::channel();
+    let message = Message::Find { request: request.to_owned(), reply };
+    shared.inbox.send(message).await.map_err(|_| Ending)?;
+    answer.await.map_err(|_| Ending)
 }
 
-async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) -> Result<Accepted, Failure> {
+async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) -> Result<Found, Failure> {
     let credential = delegated(&request)?;
     if request.scheduler != shared.scheduler.name() {
         return Err(Failure::new(
@@ -67,7 +87,7 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
     let identity = shared.identities.offer(credential).await?;
     let key = crate::random_key();
     let site = &shared.site;
-    let contact = identity::contact(&site.host, identity.port, key);
+    let contact = identity::contact(&site.host, identity.port(), key);
     let files = site.job_files(key);
     let around = Surroundings {
         home: site.account.home.clone(),
@@ -90,7 +110,6 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
         Request::Restart { key } => return Err(restart(shared, key, &identity.subject).await),
     };
     let now = Timestamp::now();
-    let code = if spec.two_phase.is_some() { GramError::WAITING_FOR_COMMIT } else { GramError::SUCCESS };
     let job = Job {
         key,
         contact: contact.clone(),
@@ -119,24 +138,28 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
         updates: 0,
         spec,
     };
-    files.create(proxy.as_bytes(), job.spec.remote_io_url.as_deref()).map_err(|error| {
+    let code = job.accepted_with();
+    let made = files.create(proxy.as_bytes(), job.spec.remote_io_url.as_deref()).map_err(|error| {
         Failure::new(
             GramError::ARG_FILE_CREATION_FAILED,
             format!("cannot make the job directory {}: {error}", files.directory().display()),
         )
-    })?;
-    let accepted = match check(shared, &job) {
+    });
+    let accepted = match made.and_then(|()| check(shared, &job)) {
         Ok(()) if job.spec.dry_run => Err(Failure::new(GramError::DRYRUN, "")),
         Ok(()) => store(shared, job).await,
         Err(failure) => Err(failure),
     };
     if let Err(failure) = accepted {
-        if let Err(error) = files.remove() {
+        // An ending manager may have stored the job after all; the next one removes what belongs to none.
+        if !shared.inbox.is_closed()
+            && let Err(error) = files.remove()
+        {
             tracing::warn!(job = %key, %error, "directory of a refused job not removed");
         }
         return Err(failure);
     }
-    Ok(Accepted { code, contact })
+    Ok(Found { code, contact })
 }
 
 /// The delegated credential: there, the caller's own, and good for a while.

@@ -307,6 +307,11 @@ impl Job {
         }
     }
 
+    /// What its submitter is told: 0, or 110 when a commit must follow.
+    pub fn accepted_with(&self) -> GramError {
+        if self.spec.two_phase.is_some() { GramError::WAITING_FOR_COMMIT } else { GramError::SUCCESS }
+    }
+
     /// The error number of the job, 0 when it has not failed.
     pub fn failure_code(&self) -> GramError {
         self.failure.as_ref().map_or(GramError::SUCCESS, |failure| failure.code)

@@ -1,28 +1,34 @@
 //! The manager: one task that owns all jobs. It feeds events to the state machine and carries out the actions; whatever takes
 //! time happens in tasks of its own that report back. Idle jobs cost a record in memory and nothing else.
 //!
-//! What a job's change makes known waits until the change is in the store: each event's actions become a batch, and batches
-//! of a job are carried out in order, each after the save that covers it. One save covers all batches that wait when it starts.
+//! | File | Subject |
+//! |---|---|
+//! | `message.rs` | what the manager is told |
+//! | `batch.rs` | saving before telling: actions wait for the save that covers them |
+//! | `work.rs` | what takes time, in tasks of its own |
+//! | `wording.rs` | a job as updates and lists show it |
+
+mod batch;
+mod message;
+#[cfg(test)]
+mod tests;
+mod wording;
+mod work;
+
+pub use message::{Asker, Found, Inbox, Message};
 
 use crate::{
-    callback::{Letter, Outgoing},
-    environment::{Streams, launch},
+    callback::Outgoing,
     gate::Gate,
     identity::{self, Identities},
-    job::{Failure, Job, Notice, Phase},
+    job::{Job, Phase},
     launch::JobKey,
-    machine::{Action, Answer, Event, step},
-    scheduler::{Outcome, Scheduler, SchedulerError, SchedulerEvent},
+    machine::{Action, Event, step},
+    scheduler::{Outcome, Scheduler, SchedulerEvent},
     site::Site,
-    stdio,
-    store::{Record, Store, StoreError, Stored},
+    store::{Store, Stored},
 };
-use gram::{
-    GramError, JobState,
-    control::v1,
-    wire::{self, Query},
-};
-use gsi::{Credential, Subject};
+use batch::{Batch, Entry};
 use jiff::Timestamp;
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -30,8 +36,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
-    task::AbortHandle,
+    sync::{Semaphore, mpsc},
     time::Instant,
 };
 
@@ -41,79 +46,8 @@ pub(crate) const INBOX: usize = 4096;
 const MAX_TRANSFERS: usize = 64;
 /// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time.
 const MAX_FINISHED: usize = 2000;
-/// Pause before a save that failed is tried again.
-const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// How long saves that are under way may take when the manager is told to stop.
 const LAST_SAVES: Duration = Duration::from_secs(10);
-
-/// Where messages for the manager go.
-pub type Inbox = mpsc::Sender<Message>;
-/// Where the answer to a query goes; dropped for a job that is not known.
-pub type Asker = oneshot::Sender<Answer>;
-
-/// What the manager is told.
-pub enum Message {
-    /// A new job; answered when it is in the store, dropped when it cannot be stored.
-    Accept {
-        /** the job */
-        job: Box<Job>,
-        /** the front door */
-        reply: Asker,
-    },
-    /// A query of an identity about a job.
-    Query {
-        /** which job */
-        key: JobKey,
-        /** who asks */
-        identity: Subject,
-        /** what */
-        query: Query,
-        /** the client */
-        reply: Asker,
-    },
-    /// A renewed credential for a job.
-    Renew {
-        /** which job */
-        key: JobKey,
-        /** the new credential */
-        credential: Box<Credential>,
-        /** Ok when it is in place, else the GRAM number */
-        reply: oneshot::Sender<Result<(), GramError>>,
-    },
-    /// Something a task of ours has finished.
-    Happened {
-        /** which job */
-        key: JobKey,
-        /** what */
-        event: Event,
-        /** the query it answers, if any */
-        asker: Option<Asker>,
-    },
-    /// The save under way for a job is over.
-    Saved {
-        /** which job */
-        key: JobKey,
-        /** how it went */
-        result: Result<(), StoreError>,
-    },
-    /// A save that failed is due again.
-    SaveAgain(JobKey),
-    /// A call-back is over.
-    Told {
-        /** which job */
-        key: JobKey,
-        /** the contact */
-        url: String,
-        /** which update */
-        number: u32,
-        /** false: given up */
-        delivered: bool,
-    },
-    /// All jobs, for people.
-    List(oneshot::Sender<Vec<v1::Job>>),
-    /// How many.
-    Count(oneshot::Sender<usize>),
-}
 
 /// What the manager's tasks share.
 pub struct Shared<S> {
@@ -129,28 +63,6 @@ pub struct Shared<S> {
     pub inbox: Inbox,
 }
 
-/// One job in memory.
-struct Entry {
-    job: Job,
-    /// Not in the store yet: refused when the first save fails.
-    fresh: bool,
-    /// Cancels to be answered when the job has ended.
-    held: Vec<Asker>,
-    /// Actions not carried out yet, oldest first.
-    batches: VecDeque<Batch>,
-    /// How many batches the save under way covers; None: no save is under way.
-    saving: Option<usize>,
-    deadline: Option<Instant>,
-    fetching: Option<AbortHandle>,
-}
-
-/// The actions of one event.
-struct Batch {
-    needs_save: bool,
-    actions: Vec<Action>,
-    asker: Option<Asker>,
-}
-
 /// The task's state.
 pub struct Manager<S> {
     shared: Arc<Shared<S>>,
@@ -159,8 +71,12 @@ pub struct Manager<S> {
     outgoing: Outgoing,
     transfers: Arc<Semaphore>,
     gate: Arc<Gate>,
+    /// Jobs by the request that made them: one that is offered again makes no second.
+    requests: HashMap<String, JobKey>,
     /// Jobs that keep the manager running.
     unsettled: usize,
+    /// Batches of all jobs that wait for a save.
+    waiting: usize,
     /// Finished jobs, oldest first; some may be forgotten already.
     finished: VecDeque<JobKey>,
 }
@@ -171,7 +87,10 @@ pub enum End {
     /// Nothing to do for long enough.
     Idle,
     /// Told to.
-    Stopped,
+    Stopped {
+        /** jobs that need another manager */
+        unfinished: usize,
+    },
 }
 
 impl<S: Scheduler> Manager<S> {
@@ -185,7 +104,9 @@ impl<S: Scheduler> Manager<S> {
             outgoing,
             transfers: Arc::new(Semaphore::new(MAX_TRANSFERS)),
             gate,
+            requests: HashMap::with_capacity(stored.len()),
             unsettled: 0,
+            waiting: 0,
             finished: VecDeque::new(),
         };
         let mut with_scheduler = Vec::new();
@@ -199,7 +120,7 @@ impl<S: Scheduler> Manager<S> {
             };
             let key = job.key;
             if let Some(identity) = manager.shared.identities.get(&job.origin.identity).await {
-                job.contact = identity::contact(&manager.shared.site.host, identity.port, key);
+                job.contact = identity::contact(&manager.shared.site.host, identity.port(), key);
             }
             // Nobody can tell whether the scheduler had it when the machine went down, and it must not run twice.
             let lost = job.phase == Phase::Submitting && !this_boot;
@@ -243,7 +164,7 @@ impl<S: Scheduler> Manager<S> {
                         idle_since = Instant::now();
                         self.hear(message);
                     }
-                    None => return End::Stopped,
+                    None => return self.stopped(),
                 },
                 Some(event) = events.recv() => self.hear_scheduler(&event),
                 () = tokio::time::sleep_until(wake) => {
@@ -253,18 +174,21 @@ impl<S: Scheduler> Manager<S> {
                     }
                 }
                 () = &mut stop => {
+                    self.gate.close();
                     self.finish_saves(&mut messages).await;
-                    return End::Stopped;
+                    return self.stopped();
                 }
             }
         }
     }
 
     fn is_busy(&self) -> bool {
-        self.unsettled > 0
-            || !self.outgoing.is_idle()
-            || self.gate.is_occupied()
-            || self.jobs.values().any(|entry| !entry.batches.is_empty())
+        self.unsettled > 0 || !self.outgoing.is_idle() || self.gate.is_occupied() || self.waiting > 0
+    }
+
+    fn stopped(&self) -> End {
+        // A job may be over here and not yet in the store.
+        End::Stopped { unfinished: self.unsettled + self.waiting }
     }
 
     /// Waits for the saves under way, so that everything told so far is known to the next manager. What is not saved yet has
@@ -288,6 +212,9 @@ impl<S: Scheduler> Manager<S> {
                 let key = job.key;
                 self.insert(Entry::new(*job, true));
                 self.take(key, Event::Accepted, Some(reply));
+            }
+            Message::Find { request, reply } => {
+                let _ = reply.send(self.find(&request));
             }
             Message::Query { key, identity, query, reply } => {
                 let owned = self
@@ -313,12 +240,18 @@ impl<S: Scheduler> Manager<S> {
             }
             Message::List(reply) => {
                 // The asker may have gone.
-                let _ = reply.send(self.jobs.values().map(|entry| describe(&entry.job)).collect());
+                let _ = reply.send(self.jobs.values().map(|entry| wording::describe(&entry.job)).collect());
             }
             Message::Count(reply) => {
                 let _ = reply.send(self.jobs.len());
             }
         }
+    }
+
+    /// The job that this request has made; a job not in the store yet has not been told to anyone.
+    fn find(&self, request: &str) -> Option<Found> {
+        let entry = self.requests.get(request).and_then(|key| self.jobs.get(key))?;
+        (!entry.fresh).then(|| Found { code: entry.job.accepted_with(), contact: entry.job.contact.clone() })
     }
 
     fn hear_scheduler(&mut self, event: &SchedulerEvent) {
@@ -353,8 +286,12 @@ impl<S: Scheduler> Manager<S> {
     // --- events and their actions ---------------------------------------------------------------------------------------
 
     fn insert(&mut self, entry: Entry) {
+        let (key, request) = (entry.job.key, &entry.job.origin.request_id);
+        if !request.is_empty() {
+            self.requests.insert(request.clone(), key);
+        }
         self.unsettled += usize::from(!entry.job.is_settled());
-        self.jobs.insert(entry.job.key, entry);
+        self.jobs.insert(key, entry);
     }
 
     fn take(&mut self, key: JobKey, event: Event, asker: Option<Asker>) {
@@ -379,6 +316,7 @@ impl<S: Scheduler> Manager<S> {
         actions.retain(|action| *action != Action::Save);
         if needs_save || asker.is_some() || !actions.is_empty() {
             entry.batches.push_back(Batch { needs_save, actions, asker });
+            self.waiting += 1;
             self.pump(key);
         }
         if has_finished {
@@ -394,102 +332,6 @@ impl<S: Scheduler> Manager<S> {
         let is_over = |entry: &Entry| matches!(entry.job.phase, Phase::Over { .. });
         if self.jobs.get(&oldest).is_some_and(is_over) {
             self.take(oldest, Event::Deadline, None);
-        }
-    }
-
-    /// Carries out the batches that wait for no save, then starts the save the next one waits for.
-    fn pump(&mut self, key: JobKey) {
-        loop {
-            let Some(entry) = self.jobs.get_mut(&key) else { return };
-            if entry.saving.is_some() {
-                return;
-            }
-            match entry.batches.front() {
-                None => return,
-                Some(batch) if batch.needs_save => {
-                    entry.saving = Some(entry.batches.len());
-                    let save = save(Arc::clone(&self.shared), &entry.job);
-                    tokio::spawn(save);
-                    return;
-                }
-                Some(_) => {
-                    if let Some(batch) = entry.batches.pop_front() {
-                        self.carry_out(key, batch);
-                    }
-                }
-            }
-        }
-    }
-
-    fn saved(&mut self, key: JobKey, result: Result<(), StoreError>) {
-        let Some(entry) = self.jobs.get_mut(&key) else { return };
-        if let Err(error) = result {
-            if entry.fresh {
-                tracing::error!(job = %key, %error, "job refused, it cannot be stored");
-                let job = self.remove(key);
-                if let Some(job) = job {
-                    self.clean_up(&job);
-                }
-                return;
-            }
-            // Nothing that depends on it has been told; the machine may go on when the disk has room again.
-            tracing::error!(job = %key, %error, "job not saved, trying again");
-            let inbox = self.shared.inbox.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(SAVE_AGAIN).await;
-                let _ = inbox.send(Message::SaveAgain(key)).await;
-            });
-            return;
-        }
-        entry.fresh = false;
-        for _ in 0..entry.saving.take().unwrap_or_default() {
-            let Some(batch) = self.jobs.get_mut(&key).and_then(|entry| entry.batches.pop_front()) else {
-                return;
-            };
-            self.carry_out(key, batch);
-        }
-        self.pump(key);
-    }
-
-    fn carry_out(&mut self, key: JobKey, batch: Batch) {
-        let mut asker = batch.asker;
-        for action in batch.actions {
-            match action {
-                Action::Save => {}
-                Action::Answer(answer) => {
-                    if let Some(asker) = asker.take() {
-                        // The client may have gone.
-                        let _ = asker.send(answer);
-                    }
-                }
-                Action::Hold => self.with(key, |entry| entry.held.extend(asker.take())),
-                Action::AnswerHeld(answer) => self.with(key, |entry| {
-                    for asker in entry.held.drain(..) {
-                        let _ = asker.send(answer);
-                    }
-                }),
-                Action::Notify { url, notice } => self.notify(key, url, &notice),
-                Action::Fetch => self.fetch(key),
-                Action::AbortFetch => self.with(key, |entry| {
-                    if let Some(fetching) = entry.fetching.take() {
-                        fetching.abort();
-                    }
-                }),
-                Action::Submit => self.submit(key),
-                Action::Cancel => self.cancel(key),
-                Action::Suspend => self.control(key, Control::Suspend, asker.take()),
-                Action::Resume => self.control(key, Control::Resume, asker.take()),
-                Action::Release => self.release(key),
-                Action::Deliver => self.deliver(key),
-                Action::SetTimer(after) => self.set_timer(key, Some(after)),
-                Action::StopTimer => self.set_timer(key, None),
-                Action::CleanUp => {
-                    if let Some(job) = self.jobs.get(&key).map(|entry| entry.job.clone()) {
-                        self.clean_up(&job);
-                    }
-                }
-                Action::Forget => self.forget(key),
-            }
         }
     }
 
@@ -511,248 +353,17 @@ impl<S: Scheduler> Manager<S> {
         }
     }
 
-    fn notify(&mut self, key: JobKey, url: String, notice: &Notice) {
-        let Some(entry) = self.jobs.get(&key) else { return };
-        let letter = Letter {
-            identity: entry.job.origin.identity.clone(),
-            number: notice.number,
-            update: update(&entry.job, notice),
-        };
-        self.outgoing.send(key, url, letter);
-    }
-
-    /// Runs `work` on a copy of the job in a task of its own; what it gives is the job's next event.
-    fn work<F>(
-        &self,
-        key: JobKey,
-        asker: Option<Asker>,
-        work: impl FnOnce(Arc<Shared<S>>, Job) -> F,
-    ) -> Option<AbortHandle>
-    where
-        F: Future<Output = Option<Event>> + Send + 'static,
-    {
-        let job = self.jobs.get(&key)?.job.clone();
-        let inbox = self.shared.inbox.clone();
-        let work = work(Arc::clone(&self.shared), job);
-        let task = tokio::spawn(async move {
-            if let Some(event) = work.await {
-                let _ = inbox.send(Message::Happened { key, event, asker }).await;
-            }
-        });
-        Some(task.abort_handle())
-    }
-
-    fn fetch(&mut self, key: JobKey) {
-        let transfers = Arc::clone(&self.transfers);
-        let task = self.work(key, None, |shared, job| async move {
-            let _place = transfers.acquire().await;
-            let files = shared.site.job_files(job.key);
-            Some(Event::Fetched(match gass_client(&shared, &job).await {
-                Ok(client) => stdio::fetch(&job, &files, &client).await,
-                Err(failure) => Err(failure),
-            }))
-        });
-        self.with(key, |entry| entry.fetching = task);
-    }
-
-    fn deliver(&mut self, key: JobKey) {
-        let transfers = Arc::clone(&self.transfers);
-        self.work(key, None, |shared, job| async move {
-            let _place = transfers.acquire().await;
-            let files = shared.site.job_files(job.key);
-            Some(Event::Delivered(match gass_client(&shared, &job).await {
-                Ok(client) => stdio::deliver(&job, &files, &client).await,
-                Err(failure) => Err(failure),
-            }))
-        });
-    }
-
-    fn submit(&mut self, key: JobKey) {
-        self.work(key, None, |shared, job| async move {
-            let files = shared.site.job_files(job.key);
-            let mut streams = Streams::of(&job, &files);
-            match stdio::open_cache_entries(&job).await {
-                Ok((stdout, stderr)) => {
-                    streams.stdout = stdout.unwrap_or(streams.stdout);
-                    streams.stderr = stderr.unwrap_or(streams.stderr);
-                }
-                Err(failure) => return Some(Event::Submitted(Err(failure))),
-            }
-            let submitted = shared.scheduler.submit(launch(&job, &shared.site, streams)).await;
-            Some(Event::Submitted(submitted.map_err(Failure::from)))
-        });
-    }
-
-    fn cancel(&mut self, key: JobKey) {
-        self.work(key, None, |shared, job| async move {
-            let id = job.scheduler_id?;
-            let asked = shared.scheduler.cancel(job.key, &id).await;
-            asked.err().map(|error| Event::CancelFailed(error.into()))
-        });
-    }
-
-    fn control(&mut self, key: JobKey, control: Control, asker: Option<Asker>) {
-        self.work(key, asker, |shared, job| async move {
-            let id = job.scheduler_id?;
-            let asked = match control {
-                Control::Suspend => shared.scheduler.suspend(job.key, &id).await,
-                Control::Resume => shared.scheduler.resume(job.key, &id).await,
-            };
-            Some(Event::Controlled(asked.map_err(|error| error.code)))
-        });
-    }
-
-    fn release(&self, key: JobKey) {
-        let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move { shared.scheduler.forget(key).await });
-    }
-
-    /// Removes the job's files; a failure is logged and nothing more, the job is over.
-    fn clean_up(&self, job: &Job) {
-        let files = self.shared.site.job_files(job.key);
-        let job = job.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = files.remove() {
-                tracing::warn!(job = %job.key, %error, "job directory not removed");
-            }
-            if let Err(error) = stdio::clean_cache(&job) {
-                tracing::warn!(job = %job.key, %error, "cache entries not removed");
-            }
-        });
-    }
-
-    fn forget(&mut self, key: JobKey) {
-        self.remove(key);
-        let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move {
-            if let Err(error) = shared.store.remove(key).await {
-                // It is found again at the next start, with its deadline behind it.
-                tracing::warn!(job = %key, %error, "record of a finished job not removed");
-            }
-        });
-    }
-
     fn remove(&mut self, key: JobKey) -> Option<Job> {
         self.set_timer(key, None);
         let entry = self.jobs.remove(&key)?;
+        self.waiting = self.waiting.saturating_sub(entry.batches.len());
+        let request = &entry.job.origin.request_id;
+        if self.requests.get(request) == Some(&key) {
+            self.requests.remove(request);
+        }
         if !entry.job.is_settled() {
             self.unsettled = self.unsettled.saturating_sub(1);
         }
         Some(entry.job)
     }
-
-    fn renew(&mut self, key: JobKey, credential: Credential, reply: oneshot::Sender<Result<(), GramError>>) {
-        let Some(entry) = self.jobs.get(&key) else { return };
-        if entry.job.origin.identity != credential.identity().as_str() {
-            let _ = reply.send(Err(GramError::DELEGATION_FAILED));
-            return;
-        }
-        let files = self.shared.site.job_files(key);
-        let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move {
-            let renewed = match files.write_proxy(credential.to_pem().as_bytes()) {
-                Ok(()) => {
-                    shared.identities.offer(credential).await.map(drop).map_err(|error| error.to_string())
-                }
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(error) = &renewed {
-                tracing::warn!(job = %key, error, "renewed credential not in place");
-            }
-            let _ = reply.send(renewed.map_err(|_| GramError::DELEGATION_FAILED));
-        });
-    }
 }
-
-/// What a scheduler can do with a running job besides ending it.
-#[derive(Debug, Clone, Copy)]
-enum Control {
-    Suspend,
-    Resume,
-}
-
-impl Entry {
-    fn new(job: Job, fresh: bool) -> Self {
-        Self {
-            job,
-            fresh,
-            held: Vec::new(),
-            batches: VecDeque::new(),
-            saving: None,
-            deadline: None,
-            fetching: None,
-        }
-    }
-}
-
-impl From<SchedulerError> for Failure {
-    fn from(error: SchedulerError) -> Self {
-        Failure::new(error.code, error.message)
-    }
-}
-
-/// The save of a job as it is now.
-fn save<S: Scheduler>(shared: Arc<Shared<S>>, job: &Job) -> impl Future<Output = ()> + Send + use<S> {
-    let key = job.key;
-    let state = i64::from(job.state.value());
-    let body = serde_json::to_vec(job);
-    async move {
-        let result = match body {
-            Ok(body) => shared.store.save(Record { key, state, body }).await,
-            Err(error) => Err(StoreError::Malformed(error.to_string())),
-        };
-        // The manager is gone when nobody listens.
-        let _ = shared.inbox.send(Message::Saved { key, result }).await;
-    }
-}
-
-async fn gass_client<S>(shared: &Shared<S>, job: &Job) -> Result<gass::Client, Failure> {
-    let Some(identity) = shared.identities.get(&job.origin.identity).await else {
-        return Err(Failure::new(GramError::USER_PROXY_NOT_FOUND, "the job's delegated credential is gone"));
-    };
-    identity.current().gass(&shared.site.trust)
-}
-
-/// What a contact is told (gram.md §9, §10).
-fn update(job: &Job, notice: &Notice) -> wire::Update {
-    let mut extensions = wire::reply::version_extensions();
-    let mut add = |name: &str, value: String| extensions.push((name.to_owned(), value));
-    if let (JobState::Done, Some(code)) = (notice.state, job.exit_code) {
-        add("exit-code", code.to_string());
-    }
-    if let Some(failure) = job.failure.as_ref().filter(|failure| failure.code == notice.failure) {
-        add("gt3-failure-message", failure.message.clone());
-        if let Some(kind) = failure.kind {
-            add("gt3-failure-type", kind.as_str().to_owned());
-        }
-        if let Some(url) = &failure.source_url {
-            add("gt3-failure-source", url.clone());
-        }
-        if let Some(url) = &failure.destination {
-            add("gt3-failure-destination", url.clone());
-        }
-    }
-    wire::Update {
-        contact: job.contact.clone(),
-        status: notice.state.value(),
-        failure_code: notice.failure,
-        extensions,
-    }
-}
-
-/// A job for `list`.
-fn describe(job: &Job) -> v1::Job {
-    v1::Job {
-        contact: job.contact.clone(),
-        state: job.state.value(),
-        failure: u32::from(job.failure_code().0),
-        exit_code: job.exit_code,
-        identity: job.origin.identity.clone(),
-        rsl: job.origin.rsl.lossy().into_owned(),
-        created: job.origin.created.as_second(),
-        scheduler_id: job.scheduler_id.as_ref().map(|id| id.0.clone()).unwrap_or_default(),
-    }
-}
-
-#[cfg(test)]
-mod tests;

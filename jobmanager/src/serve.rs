@@ -6,7 +6,7 @@ use crate::{
     gate::Gate,
     identity::Identities,
     launch::JobKey,
-    manager::{INBOX, Manager, Shared},
+    manager::{End, INBOX, Manager, Shared},
     scheduler::fork::Fork,
     site::Site,
     store::Store,
@@ -22,7 +22,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long to wait for an ending manager of the same account to let go of the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -57,7 +57,7 @@ async fn serve(
     let store = Store::open(&site.directory.join("jobs.sqlite")).await.map_err(io::Error::other)?;
     let stored = store.load_all().await.map_err(io::Error::other)?;
     let known: HashSet<JobKey> = stored.iter().map(|stored| stored.record.key).collect();
-    remove_strays(&site.directory.join("jobs"), &known)?;
+    remove_strays(&site.directory.join("jobs"), &known);
 
     let (scheduler, events) = Fork::new(site.directory.join("reaper"), config.reaper_command.clone());
     let (inbox, messages) = mpsc::channel(INBOX);
@@ -71,7 +71,8 @@ async fn serve(
     let socket = control::socket_path(&config.state, &site.account.name);
     let incoming = control::listen(&socket, &config.control_uids)?;
     let (end_serving, serving_ends) = oneshot::channel::<()>();
-    let service = JobManagerServer::new(Control { shared: Arc::clone(&shared), gate })
+    let (say_goodbye, goodbye) = watch::channel(None);
+    let service = JobManagerServer::new(Control { shared: Arc::clone(&shared), gate, goodbye })
         .max_decoding_message_size(MAX_MESSAGE);
     let server =
         tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming_shutdown(
@@ -91,6 +92,10 @@ async fn serve(
     if let Err(error) = std::fs::remove_file(&socket) {
         tracing::warn!(%error, "control socket not removed");
     }
+    let _ = say_goodbye.send(Some(match end {
+        End::Idle => 0,
+        End::Stopped { unfinished } => u32::try_from(unfinished).unwrap_or(u32::MAX),
+    }));
     let _ = end_serving.send(());
     // Whoever comes now is refused by the gate or by the closing connection, which both mean: start another manager.
     let _ = tokio::time::timeout(LAST_REQUESTS, server).await;
@@ -130,23 +135,24 @@ async fn lock(path: &Path) -> io::Result<File> {
 }
 
 /// Removes directories of jobs that were never stored: the manager died between making one and storing the job.
-fn remove_strays(jobs: &Path, known: &HashSet<JobKey>) -> io::Result<()> {
+/// What cannot be removed keeps nobody from serving.
+fn remove_strays(jobs: &Path, known: &HashSet<JobKey>) {
     let known: HashSet<String> = known.iter().map(ToString::to_string).collect();
-    for entry in std::fs::read_dir(jobs)? {
-        let entry = entry?;
+    for entry in std::fs::read_dir(jobs).into_iter().flatten().flatten() {
         if !known.contains(entry.file_name().to_string_lossy().as_ref()) {
-            tracing::info!(directory = %entry.path().display(), "directory of an unknown job removed");
-            std::fs::remove_dir_all(entry.path())?;
+            let removed = std::fs::remove_dir_all(entry.path());
+            tracing::info!(directory = %entry.path().display(), ?removed, "directory of an unknown job");
         }
     }
-    Ok(())
 }
 
 /// Says that we serve, and lets go of standard output: whoever started us waits for the line and may then close its end.
+/// When it has died meanwhile, the jobs are still there to be served.
 fn announce() -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(b"ready\n")?;
-    stdout.flush()?;
+    if let Err(error) = stdout.write_all(b"ready\n").and_then(|()| stdout.flush()) {
+        tracing::info!(%error, "whoever started this job manager has gone");
+    }
     let nowhere = File::options().write(true).open("/dev/null")?;
     Ok(rustix::stdio::dup2_stdout(nowhere)?)
 }

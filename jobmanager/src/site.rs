@@ -111,14 +111,14 @@ impl JobFiles {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
         self.write_proxy(proxy)?;
         if let Some(url) = remote_io_url {
-            write_private(&self.remote_io(), format!("{url}\n").as_bytes())?;
+            write_private(&self.remote_io(), format!("{url}\n").as_bytes()).map(drop)?;
         }
         Ok(())
     }
 
     /// Replaces the proxy; a job that reads it meets the old one or the new one, never a part.
     pub fn write_proxy(&self, proxy: &[u8]) -> io::Result<()> {
-        replace_private(&self.proxy(), proxy)
+        replace_private(&self.proxy(), proxy, Durability::ProcessesOnly)
     }
 
     /// Removes everything; nothing there is fine.
@@ -130,22 +130,40 @@ impl JobFiles {
     }
 }
 
-/// Writes a new file with mode 0600.
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(content)
+/// What a file has to survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// The death of any process.
+    ProcessesOnly,
+    /// A loss of power too.
+    Power,
 }
 
-/// Writes a file with mode 0600 in place of what may be there.
-pub(crate) fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Writes a new file with mode 0600.
+fn write_private(path: &Path, content: &[u8]) -> io::Result<std::fs::File> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    Ok(file)
+}
+
+/// Writes a file with mode 0600 in place of what may be there. When it fails, on a full disk for instance, what was there
+/// stays, and no part of the new secret lies about.
+pub(crate) fn replace_private(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
     let unfinished = path.with_extension("new");
     match std::fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    write_private(&unfinished, content)?;
-    std::fs::rename(&unfinished, path)
+    let written = write_private(&unfinished, content).and_then(|file| {
+        if durability == Durability::Power {
+            file.sync_all()?;
+        }
+        std::fs::rename(&unfinished, path)
+    });
+    written.inspect_err(|_| {
+        let _ = std::fs::remove_file(&unfinished);
+    })
 }
 
 #[cfg(test)]

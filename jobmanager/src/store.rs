@@ -4,8 +4,11 @@
 //!   survives `kill -9` and loss of power.
 //! * **Group commit**: one task owns the one connection. While it commits, further writes collect in its queue, and
 //!   all of them go into the next transaction: many callers share one fsync, and a lone caller waits for no timer.
-//! * **Errors belong to their caller**: a transaction that fails (disk full, I/O error) is rolled back and its
-//!   writes are tried again one by one, so that each caller learns the fate of its own; the next write starts afresh.
+//! * **Errors belong to their caller**: a transaction that fails is rolled back and its writes are tried again one by
+//!   one, so that each caller learns the fate of its own; when the disk is to blame, all of them fail. The next write starts
+//!   afresh.
+//! * **A full disk keeps nobody out**: opening and reading write nothing. The database is locked for this process alone, which
+//!   spares SQLite the shared-memory file that it would have to make.
 //!
 //! The store knows nothing of jobs but their key: bodies are bytes, `state` is a number that people and queries can
 //! read. Each row carries the boot it was written in, which tells a restarted manager whether a submission
@@ -29,6 +32,11 @@ use writer::{Request, Write};
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 /// Writes that may wait for the writer; further callers wait for a place.
 const QUEUE: usize = 4096;
+
+/// SQLite's result codes for an error of the disk …
+const SQLITE_IOERR: u32 = 10;
+/// … and for one without room.
+const SQLITE_FULL: u32 = 13;
 
 /// A store operation failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -74,6 +82,16 @@ pub enum StoreError {
     /// The store has been closed.
     #[error("the job store is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// The disk is full, or broken: other writes will fare no better just now.
+    fn is_about_the_disk(&self) -> bool {
+        let Self::Write(error) = self else { return false };
+        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+        // The low byte of an extended result code is the plain one.
+        matches!(code.map(|code| code & 0xff), Some(SQLITE_IOERR | SQLITE_FULL))
+    }
 }
 
 /// One job, as the store sees it.
@@ -186,11 +204,13 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
 }
 
 async fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
-    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
     let open_error = |source| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
+        .locking_mode(SqliteLockingMode::Exclusive)
         .journal_mode(SqliteJournalMode::Wal)
+        .pragma("temp_store", "memory")
         .synchronous(SqliteSynchronous::Full)
         .disable_statement_logging()
         .connect()

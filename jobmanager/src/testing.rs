@@ -113,20 +113,20 @@ pub(crate) struct Running {
 impl Running {
     /// Submits as this person.
     pub(crate) async fn submit(&self, person: &Person, rsl: &str, callback: Option<&str>) -> v1::SubmitReply {
-        intake::submit(&self.shared, request(person, rsl, callback)).await
+        intake::submit(&self.shared, request(person, rsl, callback)).await.unwrap()
     }
 
     /// Ends it as SIGTERM does.
     pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
-        assert_eq!(self.task.await.unwrap(), End::Stopped);
+        assert!(matches!(self.task.await.unwrap(), End::Stopped { .. }));
         self.shared.identities.stop().await;
     }
 }
 
 pub(crate) fn request(person: &Person, rsl: &str, callback: Option<&str>) -> v1::SubmitRequest {
     v1::SubmitRequest {
-        request_id: "r1".into(),
+        request_id: uuid::Uuid::new_v4().to_string(),
         identity: person.proxy.identity().as_str().into(),
         service: "jobmanager-fork".into(),
         scheduler: "fork".into(),

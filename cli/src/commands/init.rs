@@ -92,7 +92,7 @@ fn gatekeeper(name: &str) -> Result<User, Failure> {
 
 /// What the gatekeeper writes, and its key, are its own; all else stays root's.
 fn give_away(folder: &Path, account: &User) -> Result<(), Failure> {
-    for name in ["log", "hostkey.pem"] {
+    for name in ["log", "register", "hostkey.pem"] {
         let path = folder.join(name);
         match std::os::unix::fs::chown(&path, Some(account.uid.as_raw()), Some(account.gid.as_raw())) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

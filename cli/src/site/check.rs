@@ -44,6 +44,10 @@ pub fn problems(site: &Site, file: &Path, now: Timestamp) -> Vec<Problem> {
     }
     found.folder(file, "state", &gatekeeper.state);
     found.folder(file, "audit", gatekeeper.audit.parent().unwrap_or(Path::new("/")));
+    // The gatekeeper makes it when it is missing.
+    if gatekeeper.register.exists() {
+        found.folder(file, "register", &gatekeeper.register);
+    }
     if let Some(folder) = &gatekeeper.gridmapdir {
         found.folder(file, "gridmapdir", folder);
     }

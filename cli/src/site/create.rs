@@ -34,7 +34,8 @@ pub struct Settings {
 
 /// Folders of a site and their permissions. Others may look up certificates, and pass through to the folder of their own
 /// account; nobody else sees logs or keys.
-const FOLDERS: [(&str, u32); 4] = [("", 0o755), ("certificates", 0o755), ("state", 0o711), ("log", 0o700)];
+const FOLDERS: [(&str, u32); 5] =
+    [("", 0o755), ("certificates", 0o755), ("state", 0o711), ("log", 0o700), ("register", 0o700)];
 
 /// Makes the site in `folder`, which may exist but must not hold a site yet. Gives the site file's absolute path.
 pub fn create(folder: &Path, settings: &Settings) -> Result<PathBuf, Failure> {
@@ -136,6 +137,7 @@ pub fn text(settings: &Settings) -> String {
     );
     key("gridmapdir", "gridmapdir", None, "Leases of pool accounts, for gridmap entries such as .grid");
     key("audit", "log/audit.jsonl", None, "One JSON line for every decision.");
+    key("register", "register", None, "The gatekeeper's own folder: which accounts have unfinished jobs.");
     key("state", "state", state.as_deref(), "Folder of the job managers' files.");
     key(
         "grid_services",

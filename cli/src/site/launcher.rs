@@ -226,7 +226,9 @@ pub fn problems(launcher: &Launcher, site: &Site, file: &Path) -> Vec<Problem> {
     };
     let user = &launcher.user;
     let log = site.gatekeeper.audit.parent().unwrap_or(Path::new("/"));
-    for (path, advice) in [(&*site.gatekeeper.key, "chmod 400"), (log, "chmod 700")] {
+    let own =
+        [(&*site.gatekeeper.key, "chmod 400"), (log, "chmod 700"), (&*site.gatekeeper.register, "chmod 700")];
+    for (path, advice) in own {
         let Ok(metadata) = path.metadata() else { continue }; // missing ones are told of elsewhere
         if metadata.uid() != gatekeeper.uid {
             add(path, format!("it must belong to the gatekeeper's account; try: chown {user}"));

@@ -93,6 +93,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
         ("trust", "certificates"),
         ("gridmap", "grid-mapfile"),
         ("audit", "log/audit.jsonl"),
+        ("register", "register"),
         ("state", "state"),
     ];
     let gatekeeper: Option<gatekeeper::Config> = reader.table("gatekeeper", &front_door);
@@ -118,6 +119,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Site, Vec<Problem>> {
         gatekeeper.banned.as_mut(),
         gatekeeper.gridmapdir.as_mut(),
         Some(&mut gatekeeper.audit),
+        Some(&mut gatekeeper.register),
         Some(&mut gatekeeper.state),
         gatekeeper.grid_services.as_mut(),
         Some(&mut jobmanager.state),

@@ -85,7 +85,7 @@ impl House {
     fn write(&self, tables: &str) {
         let (dir, pki) = (self.dir(), &self.alice.user.pki);
         fs::create_dir(&dir).unwrap();
-        for folder in ["state", "run"] {
+        for folder in ["state", "run", "register"] {
             fs::create_dir(dir.join(folder)).unwrap();
         }
         let key = dir.join("hostkey.pem");
@@ -95,7 +95,7 @@ impl House {
             self.gatekeeper.name
         );
         write_site(&dir, pki, &key, &self.setup, "", &launcher);
-        for ours in [key, dir.join("log")] {
+        for ours in [key, dir.join("log"), dir.join("register")] {
             chown(ours, Some(self.gatekeeper.uid), Some(self.gatekeeper.gid)).unwrap();
         }
     }

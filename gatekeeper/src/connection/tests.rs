@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::ServiceConfig;
 use crate::fake::{self, Fake};
+use crate::launch::Launcher;
 use crate::policy::RunsAs;
 use crate::start::{Direct, Starter};
 use gram::StateMask;
@@ -42,9 +43,10 @@ fn house() -> House {
     let limit = Duration::from_secs(20);
     let state = folder.path().to_owned();
     let starter = Starter::Direct(Direct { state, command: vec!["/bin/false".into()], uid, patience: limit });
+    let launcher = Launcher::new(folder.path().to_owned(), starter, limit);
     let site = Site {
         rules: SiteRules::load(&config, RunsAs::Personal("alice".into())).unwrap(),
-        launcher: Arc::new(Launcher::new(folder.path().to_owned(), starter, limit)),
+        managers: Arc::new(Attendance::open(folder.path().join("register"), launcher).unwrap()),
         audit: Arc::new(Audit::open(&config.audit).unwrap()),
         limits: Limits::default(),
         rates: Arc::default(),
@@ -238,9 +240,7 @@ async fn bodies_that_are_too_long_or_say_nothing() {
 async fn a_job_manager_that_cannot_be_started() {
     let mut house = house();
     house._server = tokio::sync::oneshot::channel().0;
-    let (launcher, folder) = (&house.site.launcher, house.folder.path());
-    std::fs::remove_file(gram::control::socket_path(folder, "alice")).unwrap();
-    let _ = launcher;
+    std::fs::remove_file(gram::control::socket_path(house.folder.path(), "alice")).unwrap();
     let heard = house.alice(&job()).await;
     assert!(heard.message.starts_with("HTTP/1.1 500 "), "{}", heard.message);
     assert!(heard.audit["reason"].as_str().unwrap().contains("ended before it was ready"));

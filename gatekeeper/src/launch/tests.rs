@@ -135,3 +135,28 @@ async fn programs_that_are_not_there() {
     let error = with(folder.path(), &[], PATIENCE).submit("alice", &request()).await.unwrap_err();
     assert!(matches!(error, LaunchError::Start(NotStarted::NoCommand)), "{error}");
 }
+
+#[tokio::test]
+async fn a_request_lost_in_mid_air_is_offered_to_the_next_manager() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Arc::new(Fake::default());
+    fake.lost.store(2, Ordering::Relaxed);
+    let _server = serve(folder.path(), "alice", &fake);
+    let reply = launcher(folder.path(), "exit 1").submit("alice", &request()).await.unwrap();
+    assert_eq!(reply.message, "r");
+    let ids: Vec<_> = fake.requests().into_iter().map(|request| request.request_id).collect();
+    assert_eq!(ids, ["r", "r", "r"], "the same request each time");
+}
+
+#[tokio::test]
+async fn a_request_of_unknown_fate_is_not_said_to_be_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Arc::new(Fake::default());
+    fake.lost.store(u32::MAX, Ordering::Relaxed);
+    let _server = serve(folder.path(), "alice", &fake);
+    let mut launcher = launcher(folder.path(), "exit 1");
+    launcher.answer = PAUSE * 2;
+    let error = launcher.submit("alice", &request()).await.unwrap_err();
+    assert!(matches!(error, LaunchError::InDoubt(_)), "{error}");
+    assert!(fake.requests().len() > 1);
+}

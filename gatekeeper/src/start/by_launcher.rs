@@ -45,7 +45,7 @@ impl ByLauncher {
         match tokio::time::timeout(self.patience, greeting(output)).await {
             Ok(Greeting::Ready) => Ok(()),
             Ok(Greeting::Ended { said }) => Err(NotStarted::Ended { status: said, log }),
-            // It finds the pipe closed when it wants to say that it is ready, and ends.
+            // It may get ready yet; then the next attempt finds it.
             Err(_) => Err(NotStarted::NotReady { patience: self.patience, log }),
         }
     }

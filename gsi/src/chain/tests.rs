@@ -452,7 +452,7 @@ fn evidence_names_files_and_lines() {
     let user = user(&ca);
     let proxy = user.full_proxy(ProxyFormat::Rfc);
     let site = Site::trusting(&[&ca]);
-    let certificates = [proxy.certificate.clone(), user.certificate.clone()];
+    let certificates = [proxy.certificate, user.certificate];
     let seen = examine(&certificates, &site.trust(), now());
     let peer = seen.outcome.unwrap();
     assert_eq!(peer.authorities, [ca.certificate.subject().subject().clone()]);

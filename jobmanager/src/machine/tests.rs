@@ -1,7 +1,8 @@
 //! The whole transition table as a snapshot, the stories of gram.md §12, and properties of random lives.
 
 use super::*;
-use crate::job::{Input, Output, Registration, tests::sample};
+use crate::job::{Input, Output, Registration, Verdict, tests::sample};
+use gram::{Signal, StateMask};
 use proptest::prelude::*;
 use std::fmt::Write as _;
 

@@ -2,8 +2,15 @@
 
 use super::*;
 use crate::testing::{Person, Running, World, proxy_of, request};
-use gram::{JobContact, Signal, callback::Listener, client::Client};
+use gram::{
+    GramError, JobContact, JobState, Signal,
+    callback::Listener,
+    client::Client,
+    control::v1,
+    wire::{self, Query},
+};
 use gsi::{DelegationMode, ProxyKind};
+use tokio::sync::oneshot;
 
 const NEVER_IDLE: Duration = Duration::from_secs(3600);
 
@@ -165,6 +172,38 @@ async fn a_restart_takes_everything_up_again() {
 }
 
 #[tokio::test]
+async fn a_contact_answers_again_although_its_port_was_taken() {
+    let world = World::new();
+    let alice = world.person("Alice");
+    let running = world.manager(NEVER_IDLE).await;
+    let contact = contact(&running.submit(&alice, "&(executable=/bin/true)", None).await);
+    running.stop().await;
+    // Connections have local ports, too.
+    let squatter = loop {
+        let bound = tokio::net::TcpListener::bind(("::", contact.port)).await;
+        match bound {
+            Ok(bound) => break bound,
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    let running = world.manager(NEVER_IDLE).await;
+    let next = running.submit(&alice, "&(executable=/bin/true)", None).await.job_contact;
+    assert_eq!(next.parse::<JobContact>().unwrap().port, contact.port);
+    drop(squatter);
+    let alices = client(&world, &alice);
+    let answer = async {
+        loop {
+            if let Ok(status) = alices.status(&contact).await {
+                break status;
+            }
+        }
+    };
+    let status = tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap();
+    assert_eq!(status.state, Some(JobState::Unsubmitted));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn an_update_that_did_not_arrive_is_sent_after_a_restart() {
     let world = World::new();
     let alice = world.person("Alice");
@@ -224,19 +263,45 @@ async fn refusals_leave_nothing_behind() {
         delegated_credential: Vec::new(),
         ..request(&alice, "&(executable=/bin/true)", None)
     };
-    assert_eq!(crate::intake::submit(&running.shared, nothing_delegated).await.error, 10);
+    assert_eq!(crate::intake::submit(&running.shared, nothing_delegated).await.unwrap().error, 10);
     let of_somebody_else = v1::SubmitRequest {
         identity: "/O=Grid/CN=Mallory".into(),
         ..request(&alice, "&(executable=/bin/true)", None)
     };
-    assert_eq!(crate::intake::submit(&running.shared, of_somebody_else).await.error, 7);
+    assert_eq!(crate::intake::submit(&running.shared, of_somebody_else).await.unwrap().error, 7);
     let other_scheduler =
         v1::SubmitRequest { scheduler: "pbs".into(), ..request(&alice, "&(executable=/bin/true)", None) };
-    assert_eq!(crate::intake::submit(&running.shared, other_scheduler).await.error, 45);
+    assert_eq!(crate::intake::submit(&running.shared, other_scheduler).await.unwrap().error, 45);
 
     let jobs = running.shared.site.directory.join("jobs");
     assert_eq!(std::fs::read_dir(jobs).unwrap().count(), 0);
     assert!(running.shared.store.load_all().await.unwrap().is_empty());
+    running.stop().await;
+}
+
+/// What a front door does that has lost its answer: the manager was killed between storing and answering.
+#[tokio::test]
+async fn a_request_offered_again_makes_no_second_job() {
+    let world = World::new();
+    let alice = world.person("Alice");
+    let running = world.manager(NEVER_IDLE).await;
+    let plain = request(&alice, "&(executable=/bin/true)", None);
+    let two_phase = request(&alice, "&(executable=/bin/true)(two_phase=600)", None);
+    let first = crate::intake::submit(&running.shared, plain.clone()).await.unwrap();
+    let waiting = crate::intake::submit(&running.shared, two_phase.clone()).await.unwrap();
+    assert_eq!(crate::intake::submit(&running.shared, plain.clone()).await.unwrap(), first);
+    running.scheduler.called("submit").await;
+    running.stop().await;
+
+    let running = world.manager(NEVER_IDLE).await;
+    assert_eq!(crate::intake::submit(&running.shared, plain).await.unwrap(), first);
+    assert_eq!(crate::intake::submit(&running.shared, two_phase).await.unwrap(), waiting);
+    assert_eq!(waiting.error, 110);
+    let another = running.submit(&alice, "&(executable=/bin/true)", None).await;
+    assert_ne!(another.job_contact, first.job_contact);
+    let (reply, answer) = oneshot::channel();
+    running.shared.inbox.send(Message::Count(reply)).await.unwrap();
+    assert_eq!(answer.await.unwrap(), 3);
     running.stop().await;
 }
 
@@ -257,7 +322,7 @@ async fn ends_when_idle_but_not_before() {
     let alice = world.person("Alice");
     let running: Running = world.manager(Duration::from_millis(50)).await;
     // As the control service does; nothing was awaited since the start.
-    let inside = running.gate.enter().unwrap();
+    let inside = running.gate.enter("").unwrap();
     let contact = contact(&running.submit(&alice, "&(executable=/bin/true)", None).await);
     drop(inside);
     running.scheduler.called("submit").await;
@@ -266,8 +331,12 @@ async fn ends_when_idle_but_not_before() {
     running.scheduler.report(SchedulerEvent::Ended(key(&contact), Outcome::Exited { code: 0 }));
     let end = tokio::time::timeout(Duration::from_secs(20), running.task).await.unwrap().unwrap();
     assert_eq!(end, End::Idle);
-    assert!(running.gate.enter().is_none(), "nobody comes in any more");
-    let control = crate::control::Control { shared: running.shared, gate: running.gate };
+    assert!(running.gate.enter("").is_err(), "nobody comes in any more");
+    let control = crate::control::Control {
+        shared: running.shared,
+        gate: running.gate,
+        goodbye: tokio::sync::watch::channel(None).1,
+    };
     let late = tonic::Request::new(request(&alice, "&(executable=/bin/true)", None));
     let refused = v1::job_manager_server::JobManager::submit(&control, late).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unavailable);

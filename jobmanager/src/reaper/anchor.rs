@@ -43,6 +43,7 @@ pub(super) fn role() -> Result<Role, ReaperError> {
     io::stdin().read_to_end(&mut Vec::new()).context("waiting for the anchor")?;
     let anchor = proc::stat(pid).filter(|_| parent_id() == pid).ok_or(ReaperError::NoAnchor(pid))?;
     catch_signals().context("setting signal handlers")?;
+    rustix::thread::set_name(proc::REAPER_NAME).context("taking the reaper's name")?;
     // A process may restart one that has died among its descendants; what a job leaves behind comes to us.
     set_child_subreaper(Some(getpid())).context("becoming a subreaper")?;
     Ok(Role::Reaper { anchor: anchor.process })

@@ -36,8 +36,7 @@ pub struct Replay {
 /// Other damage costs the damaged lines only.
 pub fn replay(bytes: &[u8]) -> Replay {
     let mut replay = Replay::default();
-    let complete = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-    let lines = bytes.get(..complete).unwrap_or_default().split_inclusive(|&byte| byte == b'\n');
+    let lines = bytes.get(..whole_lines(bytes)).unwrap_or_default().split_inclusive(|&byte| byte == b'\n');
     for (number, line) in lines.enumerate() {
         let line = std::str::from_utf8(line).unwrap_or_default().trim_end_matches('\n');
         if number == 0 {
@@ -50,6 +49,11 @@ pub fn replay(bytes: &[u8]) -> Replay {
         replay.damaged += usize::from(!fits);
     }
     replay
+}
+
+/// How many bytes the whole lines take up.
+fn whole_lines(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1)
 }
 
 fn header_boot(line: &str) -> Option<&str> {
@@ -72,7 +76,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Reads the journal at `path`, if there is one, and begins a compacted one in its place.
+    /// Reads the journal at `path`, if there is one, and begins a compacted one in its place. Where the disk is too full for
+    /// that, the old one is continued, so that a reaper can be replaced at any time.
     pub fn open(path: &Path, boot: &str) -> io::Result<(Journal, Replay)> {
         let mut bytes = Vec::new();
         match File::open(path) {
@@ -89,7 +94,15 @@ impl Journal {
         if replay.boot.as_deref() != Some(boot) {
             replay.table.rebooted();
         }
-        let (file, length) = write_anew(path, boot, &replay.table)?;
+        let (file, length) = match write_anew(path, boot, &replay.table) {
+            // Records of this boot must not stand behind the name of another.
+            Err(error) if replay.boot.as_deref() != Some(boot) => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the journal cannot be written anew, the old one is continued");
+                continue_old(path, &bytes)?
+            }
+            Ok(new) => new,
+        };
         let (path, boot) = (path.to_owned(), boot.to_owned());
         let journal =
             Journal { path, file, boot, length, compacted: length, torn: false, line: String::new() };
@@ -127,20 +140,35 @@ impl Journal {
     }
 }
 
+/// The journal as it is, without a line that was being written.
+fn continue_old(path: &Path, bytes: &[u8]) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new().append(true).open(path)?;
+    let length = whole_lines(bytes) as u64;
+    file.set_len(length)?;
+    Ok((file, length))
+}
+
 fn write_anew(path: &Path, boot: &str, table: &Table) -> io::Result<(File, u64)> {
+    let new = path.with_extension("new");
+    write_to(&new, path, boot, table).inspect_err(|_| {
+        // What there is of it only takes room.
+        let _ = std::fs::remove_file(&new);
+    })
+}
+
+fn write_to(new: &Path, path: &Path, boot: &str, table: &Table) -> io::Result<(File, u64)> {
     use std::fmt::Write as _;
     let mut text = format!("{MAGIC} {VERSION} {boot}\n");
     for record in table.records() {
         let _ = writeln!(text, "{record}");
     }
-    let new = path.with_extension("new");
-    match std::fs::remove_file(&new) {
+    match std::fs::remove_file(new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&new)?;
+    let mut file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(new)?;
     file.write_all(text.as_bytes())?;
-    std::fs::rename(&new, path)?;
+    std::fs::rename(new, path)?;
     Ok((file, text.len() as u64))
 }
 
@@ -213,6 +241,28 @@ mod tests {
         journal.file = good;
         journal.append(&lines()[1]).unwrap();
         assert_eq!(replay(&std::fs::read(&path).unwrap()).table.jobs[&KEY].phase(), Phase::Running);
+    }
+
+    #[test]
+    fn where_a_new_journal_cannot_be_written_the_old_one_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (mut journal, _) = Journal::open(&path, "boot").unwrap();
+        lines()[..2].iter().for_each(|record| journal.append(record).unwrap());
+        let mut torn = std::fs::read(&path).unwrap();
+        torn.extend(b"exited 1.2 0 ex");
+        std::fs::write(&path, torn).unwrap();
+        // A folder in the new one's place stands for the full disk.
+        std::fs::create_dir(path.with_extension("new")).unwrap();
+        let (mut journal, replay) = Journal::open(&path, "boot").unwrap();
+        assert_eq!(replay.table.jobs[&KEY].phase(), Phase::Running);
+        journal.append(&lines()[2]).unwrap();
+        let replay = super::replay(&std::fs::read(&path).unwrap());
+        assert_eq!(
+            (replay.damaged, replay.table.jobs[&KEY].phase()),
+            (0, Phase::Ended(Outcome::Exited { code: 3 }))
+        );
+        assert!(Journal::open(&path, "another boot").is_err());
     }
 
     #[test]

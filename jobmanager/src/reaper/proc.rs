@@ -1,12 +1,14 @@
 //! What `/proc` tells about processes that are not our children.
 
-use std::{fs, io, time::Duration};
+use std::{ffi::CStr, fs, io, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 
 use super::record::{ExitStatus, ProcessId};
 use crate::launch::JobKey;
 
+/// What a reaper calls itself (at most 15 bytes), and what is forked from it until it has become a job's program.
+pub const REAPER_NAME: &CStr = c"gridiron reaper";
 /// Clock ticks per second in `/proc`: fixed by the kernel's interface on every architecture we run on.
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -31,6 +33,8 @@ pub fn started_at(process: ProcessId) -> Duration {
 pub struct Stat {
     /// 1, 22
     pub process: ProcessId,
+    /// 2: it has a reaper's name, so it is one, or was forked from one and has not become a job's program yet
+    pub is_reaper: bool,
     /// 3
     pub state: u8,
     /// 4
@@ -45,17 +49,25 @@ pub struct Stat {
     pub exit_code: u32,
 }
 
+impl Stat {
+    /// Forked from a reaper, and dead before the job's program began: whatever killed it, the job has not run.
+    pub fn died_unborn(&self) -> bool {
+        self.is_reaper && matches!(self.state, b'Z' | b'X')
+    }
+}
+
 /// Reads a stat file's content.
 pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     let text = String::from_utf8_lossy(bytes);
     // The name in parentheses is the program's choice and may hold anything, parentheses too.
-    let (pid, _) = text.split_once(' ')?;
-    let (_, rest) = text.rsplit_once(") ")?;
+    let (pid, text) = text.split_once(' ')?;
+    let (name, rest) = text.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     // `fields` begins with field 3.
     let field = |number: usize| fields.get(number.checked_sub(3)?).copied();
     Some(Stat {
         process: ProcessId { pid: pid.parse().ok()?, start: field(22)?.parse().ok()? },
+        is_reaper: name.strip_prefix('(')?.as_bytes() == REAPER_NAME.to_bytes(),
         state: *field(3)?.as_bytes().first()?,
         parent: field(4)?.parse().ok()?,
         group: field(5)?.parse().ok()?,
@@ -161,6 +173,9 @@ mod tests {
         let rest = (4..=52).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
         let stat = parse_stat(format!("17 (a) Z 1 (b)) S {rest}\n").as_bytes()).unwrap();
         assert_eq!((stat.state, stat.parent, stat.session, stat.exit_code), (b'S', 4, 6, 52));
+        assert!(!stat.is_reaper);
+        let stat = parse_stat(format!("17 (gridiron reaper) Z {rest}\n").as_bytes()).unwrap();
+        assert!(stat.died_unborn());
         assert_eq!(stat.process, ProcessId { pid: 17, start: 22 });
     }
 

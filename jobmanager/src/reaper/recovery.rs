@@ -74,6 +74,7 @@ fn children(
         stat.parent == anchor.process.pid
             && stat.session == heir.session
             && pid != anchor.reaper
+            && !stat.died_unborn()
             && (group == pid || group == heir.group || job.ranks.iter().any(|rank| rank.group == group))
             && stat.process.start >= last_start
             && !known.contains(&stat.process)
@@ -117,7 +118,7 @@ mod tests {
     /// pid, parent, group, session, start
     fn stat([pid, parent, group, session, start]: [u32; 5]) -> Stat {
         let process = ProcessId { pid, start: start.into() };
-        Stat { process, state: b'S', parent, group, session, threads: 1, exit_code: 0 }
+        Stat { process, is_reaper: false, state: b'S', parent, group, session, threads: 1, exit_code: 0 }
     }
 
     fn resolve(table: &Table, processes: &[[u32; 5]], job_of: &[(u32, JobKey)]) -> Vec<String> {
@@ -138,6 +139,20 @@ mod tests {
         // Just forked, not in its own group yet.
         let job = [20, 10, 10, 10, 105];
         assert_eq!(resolve(&table, &[ANCHOR, REAPER, job], &[]), ["started 7.9 0 20 105 20"]);
+    }
+
+    /// As when everything with the reaper's command line is killed: its child has that until it has become the job.
+    #[test]
+    fn what_died_before_it_became_the_job_has_not_run() {
+        let table = table("anchor 10 100 11\nintent 7.9 1 -");
+        let unborn = Stat { is_reaper: true, state: b'Z', exit_code: 9, ..stat([20, 10, 20, 10, 105]) };
+        let resolve = |job: Stat| {
+            let processes = [stat(ANCHOR), stat(REAPER), job];
+            resolve_starts(&table, &processes, |_| None).iter().map(Record::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(resolve(unborn), ["dropped 7.9"]);
+        assert_eq!(resolve(Stat { is_reaper: false, ..unborn }), ["started 7.9 0 20 105 20"]);
+        assert_eq!(resolve(Stat { state: b'R', ..unborn }), ["started 7.9 0 20 105 20"]);
     }
 
     #[test]

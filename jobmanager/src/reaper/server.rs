@@ -148,10 +148,11 @@ impl Server {
     }
 
     fn recover(&mut self) -> io::Result<()> {
+        // On a full disk these wait, and as long as they do nothing is started: what there is can still be watched.
         for record in recovery::look(&self.table)? {
-            self.record(&record)?;
+            self.record_fact(record);
         }
-        self.record(&Record::Anchor { anchor: self.anchor, reaper: std::process::id() })?;
+        self.record_fact(Record::Anchor { anchor: self.anchor, reaper: std::process::id() });
         self.take_over();
         Ok(())
     }
@@ -251,7 +252,7 @@ impl Server {
 
     /// When nothing of earlier reapers runs any more, their anchors (and the zombies in their care) are done with.
     fn release_old_anchors(&mut self) {
-        if self.table.anchors.len() > 1 && self.orphans.is_empty() {
+        if self.table.anchors.len() > 1 && self.orphans.is_empty() && self.pending.is_empty() {
             let own = self.anchor;
             self.table.anchors.retain(|other| {
                 if other.process != own {

@@ -516,9 +516,11 @@ async fn disk_full_jobs(rig: &mut Rig, disk: &SmallDisk) {
         }
     };
     assert!(matches!(refusal, ClientError::Refused(Refusal { stage: Stage::Journal, .. })), "{refusal}");
-    // A reaper that dies now cannot be replaced as long as the disk is full.
+    // A reaper that dies now is replaced by one that watches, and starts nothing as long as the disk is full.
     rig.kill_reaper().await;
     let refused = started;
+    let again = rig.start(refused, "echo ran; exit 3").await.unwrap_err();
+    assert!(matches!(again, ClientError::Refused(Refusal { stage: Stage::Journal, .. })), "{again}");
     disk.free();
     for low in 1..started {
         assert_eq!(rig.outcome(low).await, exited(3), "job {low}");

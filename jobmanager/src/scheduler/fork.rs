@@ -11,7 +11,7 @@ use std::{
 };
 
 use gram::GramError;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{Outcome, Scheduler, SchedulerError, SchedulerEvent, SchedulerId};
 use crate::{
@@ -25,8 +25,10 @@ use crate::{
 
 /// What starts an MPI program, with the option that takes the number of processes, in order of preference.
 const MPI_LAUNCHERS: [(&str, &str); 2] = [("mpiexec", "-n"), ("mpirun", "-np")];
-/// A submission that the reaper could not write down (disk full) is tried again this often, at this distance.
-const JOURNAL_RETRIES: (u32, Duration) = (30, Duration::from_secs(1));
+/// Between one vain attempt to submit and the next.
+const SUBMIT_AGAIN: Duration = Duration::from_secs(1);
+/// A submission fails when no reaper could be had for as long.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between one vain attempt to adopt or forget and the next.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -88,19 +90,22 @@ impl Scheduler for Fork {
 
     async fn submit(&self, launch: Launch) -> Result<SchedulerId, SchedulerError> {
         let request = Request::Start(launch.key, Box::new(command(&launch)?));
-        for _ in 0..JOURNAL_RETRIES.0 {
+        let begun = Instant::now();
+        loop {
             match self.reaper.ask(request.clone()).await {
                 Ok(status) => return Ok(id(status.as_ref())),
-                // The one refusal that says "not now": nothing has been started.
+                // The one refusal that says "not now" (disk full): nothing has been started. The job has been accepted, and
+                // that it had failed could be written down no more than its start, so it waits for room.
                 Err(ClientError::Refused(Refusal { stage: Stage::Journal, message })) => {
                     tracing::warn!(key = %launch.key, message, "submission is tried again");
-                    tokio::time::sleep(JOURNAL_RETRIES.1).await;
+                }
+                Err(error @ ClientError::Unreachable(_)) if begun.elapsed() < PATIENCE => {
+                    tracing::warn!(key = %launch.key, %error, "submission is tried again");
                 }
                 Err(error) => return Err(failed(GramError::JOB_EXECUTION_FAILED, &error)),
             }
+            tokio::time::sleep(SUBMIT_AGAIN).await;
         }
-        let message = "the reaper's journal cannot be written: is the disk full?".to_owned();
-        Err(SchedulerError { code: GramError::JOB_EXECUTION_FAILED, message })
     }
 
     async fn cancel(&self, key: JobKey, _id: &SchedulerId) -> Result<(), SchedulerError> {

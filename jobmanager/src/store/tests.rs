@@ -89,19 +89,93 @@ async fn a_failed_write_is_its_callers_error_and_a_later_one_works() {
     let store = open(&dir).await;
     assert!(matches!(store.save(record(1, &vec![0; MAX_BODY + 1])).await, Err(StoreError::TooLarge(_))));
 
-    // A trigger stands for the full disk: it fails one of two writes that go in together.
-    let mut raw = connect(&dir.path().join("jobs.db")).await.unwrap();
-    let refuse =
-        "CREATE TRIGGER full BEFORE INSERT ON job WHEN NEW.state = 13 BEGIN SELECT RAISE(FAIL, 'full'); END";
-    sqlx::raw_sql(refuse).execute(&mut raw).await.unwrap();
+    // A trigger fails one of two writes that go in together.
+    store.close().await;
+    let in_between = async |sql: &'static str| {
+        let mut raw = connect(&dir.path().join("jobs.db")).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut raw).await.unwrap();
+        sqlx::Connection::close(raw).await.unwrap();
+    };
+    in_between(
+        "CREATE TRIGGER bad BEFORE INSERT ON job WHEN NEW.state = 13 BEGIN SELECT RAISE(FAIL, 'bad'); END",
+    )
+    .await;
+    let store = open(&dir).await;
     let bad = Record { state: 13, ..record(1, b"bad") };
     let (bad_result, good_result) = tokio::join!(store.save(bad.clone()), store.save(record(2, b"good")));
     assert!(matches!(bad_result, Err(StoreError::Write(_))));
     good_result.unwrap();
 
-    sqlx::raw_sql("DROP TRIGGER full").execute(&mut raw).await.unwrap();
+    store.close().await;
+    in_between("DROP TRIGGER bad").await;
+    let store = open(&dir).await;
     store.save(bad).await.unwrap();
     assert_eq!(store.load_all().await.unwrap().len(), 2);
+}
+
+/// A file system of its own that can be filled, or None, with a word, where mounting is not ours to do.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<SmallDisk> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=1m,mode=700", "none"]).arg(dir.path());
+        if mount.status().is_ok_and(|status| status.success()) {
+            return Some(SmallDisk(dir));
+        }
+        println!("skipped: mounting a small file system needs CAP_SYS_ADMIN");
+        None
+    }
+
+    fn fill(&self) {
+        std::fs::write(self.0.path().join("filler"), vec![0; 2 * 1024 * 1024]).unwrap_err();
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.path().join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_writes_and_nothing_else() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let store = open(&disk.0).await;
+    store.save(record(1, &[b'x'; 2000])).await.unwrap();
+    disk.fill();
+    // The last page of the log has room for a few.
+    let mut saved = 1;
+    let error = loop {
+        match store.save(record(saved + 1, &[b'x'; 2000])).await {
+            Ok(()) => saved += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(error.is_about_the_disk(), "{error}");
+    // Many at once fail together, and reading still works.
+    let writes = (100..200).map(|low| {
+        let store = store.clone();
+        tokio::spawn(async move { store.save(record(low, &[b'x'; 2000])).await })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        write.await.unwrap().unwrap_err();
+    }
+    assert_eq!(store.load_all().await.unwrap().len() as u64, saved);
+    // So does a new process, which finds what was saved.
+    store.close().await;
+    let store = open(&disk.0).await;
+    assert_eq!(store.load_all().await.unwrap().len() as u64, saved);
+    assert!(store.save(record(99, &[b'x'; 200_000])).await.is_err());
+    disk.free();
+    store.save(record(99, &[b'x'; 200_000])).await.unwrap();
+    store.close().await;
+    assert_eq!(open(&disk.0).await.load_all().await.unwrap().len() as u64, saved + 1);
 }
 
 /// Ten thousand writes by 64 callers; run with `--no-capture` to see the rate.

@@ -97,8 +97,8 @@ impl Writer {
         Ok(self.connection.insert(connection))
     }
 
-    /// Writes all in one transaction and answers; when that fails, each in its own, so that one bad write
-    /// (or the moment at which the disk was full) fails nobody else.
+    /// Writes all in one transaction and answers; when that fails, each in its own, so that one bad write fails nobody
+    /// else.
     async fn commit(&mut self, writes: &mut Vec<(Write, Answer<()>)>) {
         if writes.is_empty() {
             return;
@@ -108,8 +108,8 @@ impl Writer {
         for pair in writes.drain(..) {
             let result = match &together {
                 Ok(()) => Ok(()),
-                Err(_) if !alone => self.transaction(std::slice::from_ref(&pair)).await,
-                Err(error) => Err(StoreError::clone(error)),
+                Err(error) if alone || error.is_about_the_disk() => Err(StoreError::clone(error)),
+                Err(_) => self.transaction(std::slice::from_ref(&pair)).await,
             };
             if let Err(error) = &result {
                 tracing::error!(%error, path = %self.path.display(), "job store not written");
@@ -123,8 +123,13 @@ impl Writer {
         let connection = self.connection().await?;
         let result = write_all(connection, &boot, writes).await;
         if result.is_err() {
-            // Rolled back or not, nothing is known about this connection any more.
-            self.connection = None;
+            // Rolled back or not, nothing is known about this connection any more. It is closed before the next one is
+            // opened, for it has the database to itself.
+            if let Some(connection) = self.connection.take()
+                && let Err(error) = connection.close().await
+            {
+                tracing::warn!(%error, "closing the job store after an error");
+            }
         }
         result.map_err(|error| StoreError::Write(Arc::new(error)))
     }

@@ -56,6 +56,7 @@ impl House {
         let mut config = fake::config(folder.path(), services.into());
         config.gridmap = path("grid-mapfile");
         config.audit = path("audit.jsonl");
+        config.register = path("register");
         config.state = path("state");
         config.grid_services = Some(path("services"));
         config.nologin = vec![path("nologin")];

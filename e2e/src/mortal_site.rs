@@ -1,0 +1,182 @@
+//! A site of ours whose processes die by `kill -9`, one by one or all at once, and whose gatekeeper is started again as a
+//! service manager would do it. Nobody starts the others but the site itself.
+
+use crate::{
+    command::{self, Running, lifeline, wait_for_end},
+    pki::{Pki, host_name},
+    processes,
+    user::gridiron,
+    world::Setup,
+};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::{
+    fs,
+    net::TcpListener,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// Ports tried for the gatekeeper: below those that the system gives to connections, so that it is free again after each
+/// death.
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
+
+/// What can die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The front door.
+    Gatekeeper,
+    /// The account's job manager.
+    JobManager,
+    /// The account's reaper.
+    Reaper,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Gatekeeper, Self::JobManager, Self::Reaper];
+
+    /// The first argument of its command line.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Gatekeeper => "serve",
+            Self::JobManager => "jobmanager",
+            Self::Reaper => "reaper",
+        }
+    }
+}
+
+/// The site. Dropping it stops it with all its jobs.
+pub struct MortalSite {
+    dir: PathBuf,
+    file: PathBuf,
+    contact: String,
+    gatekeeper: Option<Running>,
+}
+
+impl MortalSite {
+    /// Writes the site file into `dir` and serves it.
+    pub fn start(dir: &Path, pki: &Pki) -> Self {
+        let port = free_port();
+        let host = host_name();
+        fs::write(dir.join("grid-mapfile"), Setup::default().gridmap(pki)).expect("writable");
+        fs::create_dir(dir.join("log")).expect("writable");
+        let text = format!(
+            "[gatekeeper]\nlisten = \"[::]:{port}\"\nhost = {host:?}\ncertificate = {:?}\nkey = {:?}\ntrust = {trust:?}\n\
+             run_as_root = true\n\
+             [jobmanager]\nhost = {host:?}\n",
+            pki.host.certificate,
+            pki.host.key,
+            trust = pki.trust,
+        );
+        let file = dir.join("gridiron.toml");
+        fs::write(&file, text).expect("writable");
+        let contact = format!("{host}:{port}");
+        let mut site = Self { dir: dir.to_owned(), file, contact, gatekeeper: None };
+        site.start_gatekeeper();
+        site
+    }
+
+    /// Starts the gatekeeper, unless it runs, and waits until it serves.
+    #[track_caller]
+    pub fn start_gatekeeper(&mut self) {
+        if self.gatekeeper.is_some() {
+            return;
+        }
+        let mut command = lifeline(&gridiron());
+        command.arg("serve").arg("--config").arg(&self.file).env_remove("X509_USER_PROXY");
+        let gatekeeper = Running::start(command, None);
+        gatekeeper.wait_for("GRAM contact: ");
+        self.gatekeeper = Some(gatekeeper);
+    }
+
+    /// `host:port`, the same after every death.
+    pub fn contact(&self) -> &str {
+        &self.contact
+    }
+
+    /// Kills every process of these roles at once; gives how many there were.
+    pub fn kill(&mut self, roles: &[Role]) -> usize {
+        let victims: Vec<OwnedFd> = roles.iter().flat_map(|role| self.processes(*role)).collect();
+        for victim in &victims {
+            pidfd_send_signal(victim, Signal::KILL).ok();
+        }
+        let deadline = Instant::now() + command::DEADLINE;
+        for victim in &victims {
+            assert!(wait_for_end(victim, deadline), "a process outlives SIGKILL");
+        }
+        if roles.contains(&Role::Gatekeeper) {
+            self.gatekeeper = None;
+        }
+        victims.len()
+    }
+
+    /// Waits until a process of this role runs.
+    #[track_caller]
+    pub fn wait_for(&self, role: Role) {
+        let deadline = Instant::now() + command::DEADLINE;
+        while self.processes(role).is_empty() {
+            assert!(Instant::now() < deadline, "no {role:?} comes up");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The processes of a role: those whose command line is exactly that of this site.
+    fn processes(&self, role: Role) -> Vec<OwnedFd> {
+        let wanted = [role.word().as_bytes(), b"--config", self.file.as_os_str().as_bytes()];
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok().and_then(Pid::from_raw))
+            // Opened before it is looked at, so that the id cannot come to mean another process in between.
+            .filter_map(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)))
+            .filter(|(pid, _)| {
+                let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+                line.split(|byte| *byte == 0).skip(1).take(wanted.len()).eq(wanted) && !is_unborn(*pid)
+            })
+            .map(|(_, process)| process)
+            .collect()
+    }
+
+    /// The folder of the jobs' own folders.
+    pub fn job_directories(&self) -> PathBuf {
+        self.account().join("jobs")
+    }
+
+    fn account(&self) -> PathBuf {
+        self.dir.join("state").join(crate::world::account())
+    }
+
+    /// What everybody has logged, for messages of failing tests.
+    pub fn logs(&self) -> String {
+        let mut logs = self.gatekeeper.as_ref().map(Running::errors_so_far).unwrap_or_default();
+        for file in ["jobmanager.log", "reaper/log"] {
+            logs.push_str(&fs::read_to_string(self.account().join(file)).unwrap_or_default());
+        }
+        logs
+    }
+}
+
+impl Drop for MortalSite {
+    fn drop(&mut self) {
+        processes::kill_all_naming(&self.dir);
+    }
+}
+
+/// A job between fork and exec has the reaper's command line. It may have become the job when the signal comes, and
+/// killing a job is not what this is about.
+fn is_unborn(pid: Pid) -> bool {
+    let stat = |pid: &str| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let own = stat(&pid.as_raw_nonzero().to_string());
+    let parent = own.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)).unwrap_or_default();
+    stat(parent).contains("(gridiron reaper)")
+}
+
+fn free_port() -> u16 {
+    let start = u16::try_from(std::process::id() % 10_000).unwrap_or_default();
+    let ports = PORTS.start + start..PORTS.end;
+    ports
+        .chain(PORTS)
+        .find(|port| TcpListener::bind(("::", *port)).is_ok())
+        .expect("one of ten thousand ports is free")
+}

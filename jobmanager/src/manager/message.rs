@@ -1,0 +1,96 @@
+//! What the manager is told, and by whom.
+
+use crate::{
+    job::Job,
+    launch::JobKey,
+    machine::{Answer, Event},
+    store::StoreError,
+};
+use gram::{GramError, control::v1, wire::Query};
+use gsi::{Credential, Subject};
+use tokio::sync::{mpsc, oneshot};
+
+/// Where messages for the manager go.
+pub type Inbox = mpsc::Sender<Message>;
+/// Where the answer to a query goes; dropped for a job that is not known.
+pub type Asker = oneshot::Sender<Answer>;
+
+/// A job that exists and is in the store, as its submitter is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// 0, or 110 when a commit must follow.
+    pub code: GramError,
+    /// The job contact.
+    pub contact: String,
+}
+
+/// What the manager is told.
+pub enum Message {
+    /// A new job; answered when it is in the store, dropped when it cannot be stored.
+    Accept {
+        /** the job */
+        job: Box<Job>,
+        /** the front door */
+        reply: Asker,
+    },
+    /// Which job this request has made, if it has been here before.
+    Find {
+        /** the request's id */
+        request: String,
+        /** the job */
+        reply: oneshot::Sender<Option<Found>>,
+    },
+    /// A query of an identity about a job.
+    Query {
+        /** which job */
+        key: JobKey,
+        /** who asks */
+        identity: Subject,
+        /** what */
+        query: Query,
+        /** the client */
+        reply: Asker,
+    },
+    /// A renewed credential for a job.
+    Renew {
+        /** which job */
+        key: JobKey,
+        /** the new credential */
+        credential: Box<Credential>,
+        /** Ok when it is in place, else the GRAM number */
+        reply: oneshot::Sender<Result<(), GramError>>,
+    },
+    /// Something a task of ours has finished.
+    Happened {
+        /** which job */
+        key: JobKey,
+        /** what */
+        event: Event,
+        /** the query it answers, if any */
+        asker: Option<Asker>,
+    },
+    /// The save under way for a job is over.
+    Saved {
+        /** which job */
+        key: JobKey,
+        /** how it went */
+        result: Result<(), StoreError>,
+    },
+    /// A save that failed is due again.
+    SaveAgain(JobKey),
+    /// A call-back is over.
+    Told {
+        /** which job */
+        key: JobKey,
+        /** the contact */
+        url: String,
+        /** which update */
+        number: u32,
+        /** false: given up */
+        delivered: bool,
+    },
+    /// All jobs, for people.
+    List(oneshot::Sender<Vec<v1::Job>>),
+    /// How many.
+    Count(oneshot::Sender<usize>),
+}
