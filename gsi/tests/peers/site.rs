@@ -34,10 +34,19 @@ fn known_rsa_key(number: usize) -> PrivateKey {
 
 impl Site {
     pub(crate) fn new() -> Self {
+        Self::with_authority_key(known_rsa_key(0))
+    }
+
+    /// A site whose CA has the same name, and whose users nobody else trusts.
+    pub(crate) fn elsewhere() -> Self {
+        Self::with_authority_key(known_rsa_key(3))
+    }
+
+    fn with_authority_key(key: PrivateKey) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let new = NewAuthority { name: "/O=Grid/CN=Test CA", days: 30, bits: 2048, passphrase: None };
         let folder = directory.path().join("ca");
-        let authority = Authority::create_with_key(&folder, &new, known_rsa_key(0)).unwrap();
+        let authority = Authority::create_with_key(&folder, &new, key).unwrap();
         std::fs::create_dir(directory.path().join("certificates")).unwrap();
         authority.install(&directory.path().join("certificates")).unwrap();
         let issue = |name: &str, holder: &Holder, key: PrivateKey| {

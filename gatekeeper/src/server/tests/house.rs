@@ -148,7 +148,11 @@ fn make_certificates(folder: &Path) {
         let certificate = authority.issue(&subject, &key.public_key_info(), holder, 10).unwrap();
         Credential::new(vec![certificate], key).unwrap()
     };
-    let host = issue("/O=Grid/CN=localhost", &Holder::Host { names: vec!["localhost".to_owned()] }, known_rsa_key(1));
+    let host = issue(
+        "/O=Grid/CN=localhost",
+        &Holder::Host { names: vec!["localhost".to_owned()] },
+        known_rsa_key(1),
+    );
     let pem: String = host.chain().iter().map(Certificate::to_pem).collect();
     fs::write(folder.join("host.pem"), pem).unwrap();
     fs::write(folder.join("host.key"), host.key().to_pem().as_bytes()).unwrap();
