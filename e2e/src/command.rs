@@ -49,6 +49,13 @@ impl Finished {
         &self.stdout
     }
 
+    /// Asserts that it succeeded.
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        assert!(self.code == 0, "{self:#?}");
+        self
+    }
+
     /// The one line of standard output that is a job contact.
     #[track_caller]
     pub fn job_contact(&self) -> String {

@@ -244,6 +244,7 @@ impl Refusal {
             Self::LimitedProxy(_) => "limited_proxy",
             Self::Body(_) => "malformed_job",
             Self::NoCredential => "no_credential",
+            Self::JobManager(LaunchError::Start(NotStarted::Refused { .. })) => "account_unusable",
             Self::JobManager(_) => "job_manager",
             Self::TotalDeadline(_) => "total_timeout",
         }
