@@ -1,18 +1,20 @@
 //! The audit file: one JSON line per decision, written with one append.
 
+mod appender;
 pub mod database;
 pub mod entry;
 pub mod reader;
 pub mod recorder;
 
 use crate::refusal::Refusal;
+use appender::Appender;
 use serde::Serialize;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Longest text of a peer that gets into a line, in characters.
 const MAX_TEXT: usize = 1024;
@@ -135,11 +137,11 @@ impl Record {
     }
 }
 
-/// The open audit file. When somebody moves it away (log rotation) the next line starts a new one.
+/// The open audit file.
 #[derive(Debug)]
 pub struct Audit {
     path: PathBuf,
-    file: Mutex<File>,
+    end: Mutex<Appender>,
 }
 
 impl Audit {
@@ -148,7 +150,7 @@ impl Audit {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        Ok(Self { path: path.to_owned(), file: Mutex::new(append(path)?) })
+        Ok(Self { path: path.to_owned(), end: Mutex::new(Appender::open(path)?) })
     }
 
     /// Its file.
@@ -156,36 +158,29 @@ impl Audit {
         &self.path
     }
 
-    /// Writes one line. A decision that cannot be recorded is logged with its content.
+    /// Writes one line. A decision that cannot be recorded yet is logged with its content.
     pub fn write(&self, record: &Record, outcome: Outcome) {
-        let written = record.line(outcome).map_err(io::Error::from).and_then(|line| self.append(&line));
+        let written = record.line(outcome).map_err(io::Error::from).and_then(|line| self.end().append(line));
         if let Err(error) = written {
             tracing::error!(%error, path = %self.path.display(), ?record, ?outcome, "audit line not written");
         }
     }
 
-    fn append(&self, line: &[u8]) -> io::Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_same(&self.path, &file)? {
-            *file = append(&self.path)?;
-        }
-        file.write_all(line)
+    /// Whether lines can be written, or at least wait until they can.
+    pub fn is_open(&self) -> bool {
+        let mut end = self.end();
+        !end.is_full() || end.catch_up().is_ok()
     }
-}
 
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
-}
-
-/// Whether the path still leads to this file.
-fn is_same(path: &Path, file: &File) -> io::Result<bool> {
-    let open = file.metadata()?;
-    Ok(fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (open.dev(), open.ino())))
+    fn end(&self) -> MutexGuard<'_, Appender> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt;
 
     fn record() -> Record {
         Record::new(jiff::Timestamp::UNIX_EPOCH, "r1".into(), "[::1]:5".parse().unwrap())
