@@ -2,7 +2,7 @@
 
 use crate::{exit::Exit, failure::Failure};
 use gsi::{
-    Credential, GsiError, ProxyFormat, ProxyKind,
+    Credential, ProxyFormat, ProxyKind,
     credential::default_proxy_path,
     key::KeyError,
     proxy::{self, ProxyRequest},
@@ -96,14 +96,16 @@ pub fn read_issuer(
 ) -> Result<Credential, Failure> {
     let read = |passphrase: Option<&str>| Credential::read_pair(certificate, key, passphrase);
     let result = match read(None) {
-        Err(GsiError::Key(KeyError::PassphraseNeeded)) => read(Some(&passphrase()?)),
+        Err(error) if matches!(error.key_error(), Some(KeyError::PassphraseNeeded)) => {
+            read(Some(&passphrase()?))
+        }
         result => result,
     };
-    result.map_err(|error| match error {
-        GsiError::Key(KeyError::WrongPassphrase) => {
+    result.map_err(|error| match error.key_error() {
+        Some(KeyError::WrongPassphrase) => {
             Failure::new(Exit::Credential, format!("wrong passphrase for {}", key.display()))
         }
-        error => {
+        _ => {
             let pair = format!("{} and {}", certificate.display(), key.display());
             Failure::new(Exit::Credential, format!("cannot use the certificate and key {pair}: {error}"))
                 .try_this(

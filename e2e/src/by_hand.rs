@@ -90,6 +90,15 @@ impl Speaker<'_> {
         Reply::from(&connection)
     }
 
+    /// Begins a request to the gatekeeper, without delegation.
+    #[track_caller]
+    pub fn begin(&self, contact: &str, request: &[u8]) -> Begun {
+        let mut connection = self.connect(contact);
+        connection.send_apart(b"0");
+        connection.send_apart(request);
+        Begun(connection)
+    }
+
     /// Submits a job; the reply tells status and contact. No call-backs.
     #[track_caller]
     pub fn submit(&self, contact: &str, rsl: &str) -> Reply {
@@ -137,6 +146,18 @@ impl Speaker<'_> {
         command.arg("-cert").arg(&self.identity.certificate).arg("-key").arg(&self.identity.key);
         command.arg("-CApath").arg(&self.pki.trust);
         Running::interactive(command)
+    }
+}
+
+/// A request of which a part has been sent.
+pub struct Begun(Running);
+
+impl Begun {
+    /// Sends the rest, and reads the reply.
+    #[track_caller]
+    pub fn end(mut self, rest: &[u8]) -> Reply {
+        self.0.send(rest);
+        Reply::from(&self.0)
     }
 }
 

@@ -49,6 +49,13 @@ impl Finished {
         &self.stdout
     }
 
+    /// Asserts that it succeeded.
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        assert!(self.code == 0, "{self:#?}");
+        self
+    }
+
     /// The one line of standard output that is a job contact.
     #[track_caller]
     pub fn job_contact(&self) -> String {
@@ -205,14 +212,27 @@ impl Running {
     /// Waits until standard error contains `text`.
     #[track_caller]
     pub fn wait_for_error(&self, text: &str) {
-        let deadline = Instant::now() + DEADLINE;
-        let printed = self.stderr.wait(deadline, |printed| printed.contains(text));
+        let printed = self.stderr.wait(Instant::now() + DEADLINE, |printed| printed.contains(text));
         assert!(printed.contains(text), "{} did not log {text:?} but {printed}", self.line);
+    }
+
+    /// Waits until standard error is as wanted.
+    #[track_caller]
+    pub fn wait_for_errors(&self, wanted: impl Fn(&str) -> bool) {
+        let printed = self.stderr.wait(Instant::now() + DEADLINE, &wanted);
+        assert!(wanted(&printed), "{} has logged {printed}", self.line);
     }
 
     /// What it has printed on standard error so far.
     pub fn errors_so_far(&self) -> String {
         self.stderr.wait(Instant::now(), |_| true)
+    }
+
+    /// Waits until it has ended; its output can still be asked for.
+    #[track_caller]
+    pub fn wait_for_end(&self) {
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).expect("it is our child");
+        assert!(wait_for_end(&process, Instant::now() + DEADLINE), "{} does not end", self.line);
     }
 
     /// Waits for its end.

@@ -17,6 +17,14 @@ pub const FULL: &str = "300C300A06082B06010505071501";
 /// A full proxy below which no other is allowed.
 pub const FULL_AND_LAST: &str = "300F020100300A06082B06010505071501";
 
+/// A proxy.
+pub struct Proxy {
+    /// As issuer of another one; `certificate` is its own and then its chain's.
+    pub issuer: Identity,
+    /// Certificate, key and chain, as clients want it.
+    pub file: PathBuf,
+}
+
 /// Where the files of a test's certificates go.
 pub struct Workshop<'a> {
     /// Whose keys are used.
@@ -111,8 +119,8 @@ impl Workshop<'_> {
         replace(&made, &trust.join(format!("{}.r0", hash(authority))));
     }
 
-    /// A proxy file of this issuer, whose certificates are those of `chain` (its own first).
-    pub fn proxy(&self, issuer: &Identity, chain: &Path, name: &str, info: &str) -> Identity {
+    /// A proxy of this issuer.
+    pub fn proxy(&self, issuer: &Identity, name: &str, info: &str) -> Proxy {
         let part = |extension: &str| self.file(name).with_extension(extension);
         let number = checksum(name);
         let subject = format!("{}/CN={number}", issuer.subject);
@@ -126,11 +134,13 @@ impl Workshop<'_> {
         command.arg("-CA").arg(&issuer.certificate).arg("-CAkey").arg(&issuer.key);
         command.arg("-in").arg(part("csr")).arg("-extfile").arg(part("ext"));
         run(command.arg("-out").arg(part("own")));
-        let parts = [&part("own"), key, chain].map(|part| fs::read(part).expect("just made"));
-        let file = part("proxy");
-        fs::write(&file, parts.concat()).expect("writable");
+        let [own, key_text, rest] =
+            [&part("own"), key, &issuer.certificate].map(|part| fs::read(part).expect("just made"));
+        let (file, certificate) = (part("proxy"), part("chain"));
+        fs::write(&certificate, [&*own, &*rest].concat()).expect("writable");
+        fs::write(&file, [own, key_text, rest].concat()).expect("writable");
         fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("ours");
-        Identity { subject, certificate: file, key: key.clone() }
+        Proxy { issuer: Identity { subject, certificate, key: key.clone() }, file }
     }
 }
 

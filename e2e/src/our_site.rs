@@ -1,7 +1,7 @@
 //! Our site: `gridiron serve` with the same certificates, gridmap and services as the stock one.
 
 use crate::{
-    command::{Running, lifeline},
+    command::{DEADLINE, Running, lifeline},
     pki::{Pki, host_name},
     processes,
     user::gridiron,
@@ -10,6 +10,8 @@ use crate::{
 use std::{
     fs,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// A running site of ours. Dropping it stops it, its job managers and their jobs.
@@ -62,6 +64,20 @@ impl OurSite {
         &self.gatekeeper
     }
 
+    /// The lines of the audit file when there are more than so many: a refused client may have ended before the line is
+    /// written.
+    #[track_caller]
+    pub fn audit_beyond(&self, lines: usize) -> Vec<serde_json::Value> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let audit = self.audit();
+            if audit.len() > lines || Instant::now() > deadline {
+                return audit;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// The lines of the audit file.
     #[track_caller]
     pub fn audit(&self) -> Vec<serde_json::Value> {
@@ -86,11 +102,14 @@ pub fn write_site(dir: &Path, pki: &Pki, key: &Path, setup: &Setup, more: &str, 
     let file = |name: &str| dir.join(name);
     fs::write(file("grid-mapfile"), setup.gridmap(pki)).expect("temporary folder is writable");
     fs::create_dir(file("log")).expect("writable");
+    let (certificate, key) = match &setup.host {
+        Some((certificate, key)) => (certificate.as_path(), key.as_path()),
+        None => (pki.host.certificate.as_path(), key),
+    };
     let mut text = format!(
-        "[gatekeeper]\nlisten = \"[::]:0\"\nhost = {host:?}\ncertificate = {:?}\nkey = {key:?}\ntrust = {trust:?}\n\
-         gridmap = \"grid-mapfile\"\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n{}\n{more}\n\
+        "[gatekeeper]\nlisten = \"[::]:0\"\nhost = {host:?}\ncertificate = {certificate:?}\nkey = {key:?}\ntrust = {trust:?}\n\
+         gridmap = \"grid-mapfile\"\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n{more}\n{}\n\
          [jobmanager]\nhost = {host:?}\n{tables}",
-        pki.host.certificate,
         setup.gatekeeper_lines.join("\n"),
         host = host_name(),
         trust = setup.trust(pki),

@@ -144,7 +144,8 @@ impl User {
         self.at_home(Command::new(gridiron()))
     }
 
-    fn at_home(&self, mut command: Command) -> Command {
+    /// The command in the user's environment.
+    pub fn at_home(&self, mut command: Command) -> Command {
         command
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())

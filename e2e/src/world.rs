@@ -23,6 +23,8 @@ pub struct Setup {
     pub gridmap_lines: Vec<String>,
     /// Environment of the site's programs besides the usual.
     pub site_environment: Vec<(&'static str, String)>,
+    /// The site's certificate and key, when they are not the shared ones.
+    pub host: Option<(PathBuf, PathBuf)>,
     /// The site's trust directory, when it is not the users'.
     pub trust: Option<PathBuf>,
     /// Lines of the `[gatekeeper]` table of a site of ours, and of the tables below it.

@@ -5,6 +5,8 @@
 //! A refusal during the handshake is 7 in TLS 1.2. In TLS 1.3 the client believes itself connected before its certificate has
 //! been looked at, and ends with 12.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test harness fails by panicking")]
+
 use e2e::{
     Kind::{self, Ours, Stock},
     Running, World,
@@ -61,8 +63,7 @@ impl Cases {
             made
         };
         let user = |authority: &Identity, name: &str| workshop.user(authority, name, -1, 2, &pki.alice.key);
-        let proxy =
-            |user: &Identity, name: &str| workshop.proxy(user, &user.certificate, name, FULL).certificate;
+        let proxy = |user: &Identity, name: &str| workshop.proxy(user, name, FULL).file;
         let mut gridmap_lines = Vec::new();
         let mut cases = Vec::new();
         let mut refused = |code, user: &Identity, proxy: PathBuf, numbers, stock, decides| {
@@ -117,9 +118,9 @@ impl Cases {
         refused("unknown_ca", &stranger, proxy(&stranger, "unknown"), HANDSHAKE, true, directory);
 
         let last = user(&pki.authority, "La St");
-        let first_proxy = workshop.proxy(&last, &last.certificate, "last", FULL_AND_LAST);
-        let second = workshop.proxy(&first_proxy, &first_proxy.certificate, "one-more", FULL);
-        refused("path_length", &last, second.certificate, HANDSHAKE, true, None);
+        let no_more = workshop.proxy(&last, "last", FULL_AND_LAST);
+        let one_more = workshop.proxy(&no_more.issuer, "one-more", FULL);
+        refused("path_length", &last, one_more.file, HANDSHAKE, true, None);
         let short = workshop.user(&pki.authority, "We Ak", -1, 2, &workshop.short_key());
         // A stock gatekeeper looks at the size of the proxy's key only, and lets her in.
         refused("weak_key", &short, proxy(&short, "weak"), HANDSHAKE, false, None);
@@ -190,7 +191,7 @@ fn refusal(world: &World, trust: &Path, proxy: &Path, tls: &str) -> i32 {
 
 /// Exactly one line, with the code, the reason, and the file that decided.
 fn check_audit(world: &World, case: &Case, before: usize, wrong: &mut Vec<String>) {
-    let audit = world.our_site().audit();
+    let audit = world.our_site().audit_beyond(before);
     let [line] = audit.get(before..).unwrap_or_default() else {
         wrong.push(format!("{}: {} audit lines", case.code, audit.len() - before));
         return;

@@ -6,6 +6,7 @@
 use crate::attendance::Attendance;
 use crate::audit::{Audit, Outcome, Record};
 use crate::config::Limits;
+use crate::metrics::Metrics;
 use crate::policy::{Asker, Permit};
 use crate::rate::Rates;
 use crate::refusal::{Answer, Refusal};
@@ -31,6 +32,8 @@ pub struct Site {
     pub managers: Arc<Attendance>,
     /// Where decisions are recorded.
     pub audit: Arc<Audit>,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Deadlines.
     pub limits: Limits,
     /// How often subjects have asked lately.
@@ -137,6 +140,7 @@ pub async fn serve(accepted: Accepted, site: &Site, door: &Door, keys: &KeyPool)
     match Box::pin(authenticate(tcp, place, site, door, keys)).await {
         // The place is kept as long as the conversation lasts.
         Ok((stream, delegated, place)) => {
+            site.metrics.handshake.observe(since.elapsed());
             let asker = Asker::from(stream.peer());
             record.warning = stream.peer().tolerated.first().map(ToString::to_string);
             let conversation = Conversation::new(stream, since, record, asker, delegated);
@@ -336,10 +340,11 @@ where
             gatekeeper_port: u32::from(site.port),
             gatekeeper_subject: ourselves.to_owned(),
         };
-        let total = site.limits.total();
+        let (total, handed_over) = (site.limits.total(), Instant::now());
         let submitting = site.managers.submit(permit.account(), &request);
         let reply = tokio::time::timeout_at(self.since + total, submitting);
         let reply = reply.await.map_err(|_| Refusal::TotalDeadline(total))??;
+        site.metrics.job_manager.observe(handed_over.elapsed());
         let error = u16::try_from(reply.error).unwrap_or(GramError::PROTOCOL_FAILED.0);
         Ok(SubmitReply { error, contact: reply.job_contact, message: reply.message })
     }
@@ -370,6 +375,7 @@ where
     /// Records the decision, sends the answer and closes.
     async fn tell(mut self, site: &Site) {
         site.audit.write(&self.record, self.step.outcome);
+        site.metrics.answer.observe(self.since.elapsed());
         let Some(message) = self.step.answer.encode() else { return };
         let deadline = Instant::now() + site.limits.request();
         match exchange::write_message(&mut self.stream, &message, deadline).await {

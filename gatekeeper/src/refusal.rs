@@ -249,6 +249,7 @@ impl Refusal {
             Self::NoCredential => "no_credential",
             Self::Unrecorded | Self::JobManager(LaunchError::Register(_)) => "unrecorded",
             Self::JobManager(LaunchError::InDoubt(_)) => "in_doubt",
+            Self::JobManager(LaunchError::Start(NotStarted::Refused { .. })) => "account_unusable",
             Self::JobManager(_) => "job_manager",
             Self::TotalDeadline(_) => "total_timeout",
         }

@@ -7,6 +7,7 @@ use crate::attendance::Attendance;
 use crate::audit::Audit;
 use crate::connection::{Door, Site};
 use crate::launch::Launcher;
+use crate::metrics::Metrics;
 use crate::reload::{Made, Reloaded};
 use crate::rules::SiteRules;
 use crate::server::StartError;
@@ -71,7 +72,8 @@ impl Settings {
         }
         let rules = SiteRules::ours(&config)?;
         let door = door(&config, rules.trust())?;
-        let audit = open_audit(&config)?;
+        let metrics = Metrics::default();
+        let audit = open_audit(&config, &metrics)?;
         let (listener, port) = match socket {
             Some(socket) => adopt(socket)?,
             None => listen(&config.listen)?,
@@ -83,6 +85,7 @@ impl Settings {
             rules,
             managers: Arc::new(managers),
             audit,
+            metrics,
             limits: config.limits.clone(),
             rates: Arc::default(),
             host: host(&config),
@@ -93,6 +96,11 @@ impl Settings {
 
     pub(crate) fn site(&self) -> &Arc<Site> {
         &self.site
+    }
+
+    /// Where the metrics page shall be.
+    pub(crate) fn metrics_address(&self) -> Option<&str> {
+        self.config.metrics.as_deref()
     }
 
     pub(crate) fn door(&self) -> &Arc<Reloaded<Door>> {
@@ -145,10 +153,10 @@ impl Settings {
         let rules = self.site.rules.reconfigured(config)?;
         // Made anew even when its files are the same: the trust directory and its policy, or a deadline, may not be.
         let door = Arc::new(door(config, rules.trust())?);
-        let audit = if self.site.audit.path() == config.audit {
+        let audit = if *self.site.audit.config() == config.audit_config() {
             Arc::clone(&self.site.audit)
         } else {
-            open_audit(config)?
+            open_audit(config, &self.site.metrics)?
         };
         let site =
             Site { rules, audit, limits: config.limits.clone(), host: host(config), ..(*self.site).clone() };
@@ -188,7 +196,8 @@ fn differences(old: &Config, new: &Config) -> Vec<Change> {
     look("banned", old.banned != new.banned, AtOnce);
     look("crl_out_of_date", old.crl_out_of_date != new.crl_out_of_date, AtOnce);
     look("min_rsa_bits", old.min_rsa_bits != new.min_rsa_bits, AtOnce);
-    look("audit", old.audit != new.audit, AtOnce);
+    look("audit", old.audit_config() != new.audit_config(), AtOnce);
+    look("metrics", old.metrics != new.metrics, AtRestart);
     look("grid_services", old.grid_services != new.grid_services, AtOnce);
     look("service", old.services != new.services, AtOnce);
     look("run_as_root", old.run_as_root != new.run_as_root, AtRestart);
@@ -222,10 +231,10 @@ fn host(config: &Config) -> String {
     config.host.clone().unwrap_or_else(endpoint::host_name)
 }
 
-fn open_audit(config: &Config) -> Result<Arc<Audit>, StartError> {
+fn open_audit(config: &Config, metrics: &Metrics) -> Result<Arc<Audit>, StartError> {
     let failed =
         |error: std::io::Error| StartError::File { path: config.audit.clone(), reason: error.to_string() };
-    Audit::open(&config.audit).map(Arc::new).map_err(failed)
+    Audit::open(config.audit_config(), metrics.clone()).map(Arc::new).map_err(failed)
 }
 
 /// The host credential as an acceptor, read again when one of its files changes.
@@ -248,7 +257,7 @@ mod tests {
 
     #[test]
     fn changes_are_named_with_when_they_count() {
-        let text = "listen = 'l'\ncertificate = 'c'\nkey = 'k'\ntrust = 't'\ngridmap = 'g'\naudit = 'a'\nstate = 's'\n";
+        let text = "listen = 'l'\ncertificate = 'c'\nkey = 'k'\ntrust = 't'\ngridmap = 'g'\naudit = 'a'\nstate = 's'\nregister = 'r'\n";
         let old: Config = toml::from_str(text).unwrap();
         assert_eq!(differences(&old, &old), []);
         let mut new = Config { listen: "other".into(), banned: Some("b".into()), ..old.clone() };

@@ -51,15 +51,24 @@ fn site() -> Site {
     Site { trust: TrustDirectory::open(certificates).unwrap(), _directory: directory, host, proxy }
 }
 
-async fn sockets() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// Two ends of a connection, closed by reset: those closed in order keep their port for a minute, and so many connections are
+/// made here in a minute that none would be left.
+async fn sockets(listener: &TcpListener) -> (TcpStream, TcpStream) {
     let address = listener.local_addr().unwrap();
     let (connected, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-    (connected.unwrap(), accepted.unwrap().0)
+    let ends = (connected.unwrap(), accepted.unwrap().0);
+    ends.0.set_zero_linger().unwrap();
+    ends.1.set_zero_linger().unwrap();
+    ends
 }
 
-async fn establish(connector: &Connector, acceptor: &Acceptor, keys: &KeyPool, mode: DelegationMode) {
-    let (initiator, responder) = sockets().await;
+async fn establish(
+    listener: &TcpListener,
+    (connector, acceptor): (&Connector, &Acceptor),
+    keys: &KeyPool,
+    mode: DelegationMode,
+) {
+    let (initiator, responder) = sockets(listener).await;
     let expect = Expect::Host("localhost".to_owned());
     let (connected, accepted) =
         tokio::join!(connector.connect_gsi(initiator, &expect, mode), acceptor.accept_gsi(responder, keys));
@@ -68,6 +77,7 @@ async fn establish(connector: &Connector, acceptor: &Acceptor, keys: &KeyPool, m
 
 fn connections(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let site = site();
     let keys = KeyPool::new(1, Duration::from_secs(3600));
     for (versions, version) in [(Versions::Tls12, "1.2"), (Versions::Tls13, "1.3")] {
@@ -75,7 +85,8 @@ fn connections(criterion: &mut Criterion) {
         let acceptor = Acceptor::with_versions(&site.host, &site.trust, versions);
         for (mode, what) in [(DelegationMode::None, "ping"), (DelegationMode::Limited, "delegation")] {
             criterion.bench_function(&format!("both ends, TLS {version}, {what}"), |bencher| {
-                bencher.iter(|| runtime.block_on(establish(&connector, &acceptor, &keys, mode)));
+                let ends = (&connector, &acceptor);
+                bencher.iter(|| runtime.block_on(establish(&listener, ends, &keys, mode)));
             });
         }
     }

@@ -2,7 +2,7 @@
 
 mod pool;
 
-pub use pool::KeyPool;
+pub use pool::{DelegationKey, KeyPool};
 
 use crate::certificate::{CertificateType, MAX_CERTIFICATE_BYTES};
 use crate::der::{self, DerError, Reader};

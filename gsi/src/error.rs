@@ -4,6 +4,7 @@
 //! this one. Match on it to tell refusals apart (`GsiError::Chain(ChainError::Expired { .. })`).
 
 use crate::certificate::CertificateError;
+use crate::credential::CredentialError;
 use crate::key::KeyError;
 use crate::name::NameError;
 use crate::trust::TrustError;
@@ -26,7 +27,7 @@ pub enum GsiError {
     Connection(#[from] crate::connection::ConnectionError),
     /// A credential or its file is unusable.
     #[error(transparent)]
-    Credential(#[from] crate::credential::CredentialError),
+    Credential(#[from] CredentialError),
     /// A delegation failed.
     #[error(transparent)]
     Delegation(#[from] crate::delegation::DelegationError),
@@ -60,4 +61,15 @@ pub enum GsiError {
     /// I/O on a socket or file.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl GsiError {
+    /// What is wrong with a private key, when that is what is wrong; also when the file it came from is told with it.
+    pub fn key_error(&self) -> Option<&KeyError> {
+        match self {
+            Self::Key(error) => Some(error),
+            Self::Credential(CredentialError::Content { source, .. }) => source.key_error(),
+            _ => None,
+        }
+    }
 }

@@ -1,19 +1,13 @@
 //! What a submission costs in RSL: `cargo bench -p rsl`. The C library needs about 7 µs to parse the ten attributes.
 #![expect(clippy::unwrap_used, reason = "a bench may stop at once")]
 
+mod texts;
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use rsl::evaluate::{Symbols, canonicalise, evaluate};
 use rsl::{attribute, parse, print::print};
 use std::hint::black_box;
-
-/// As globusrun sends it.
-const TEN_ATTRIBUTES: &[u8] = br#"&("executable" = "/bin/echo" )("arguments" = "a" "b" )("count" = "1" )("job_type" = "single" )("stdout" = "/tmp/x" )("stderr" = "/tmp/y" )("max_time" = "10" )("queue" = "q" )("project" = "p" )("directory" = $("HOME") # "/work" )"#;
-
-fn thousand_variables() -> Vec<u8> {
-    let definitions: String = (0..1000).map(|n| format!("(NAME_{n} /value/{n})")).collect();
-    let uses: String = (0..1000).map(|n| format!(" $(NAME_{n})/x")).collect();
-    format!("&(rsl_substitution={definitions})(executable=/bin/echo)(arguments={uses})").into_bytes()
-}
+use texts::{TEN_ATTRIBUTES, thousand_variables};
 
 fn benches(criterion: &mut Criterion) {
     let symbols: Symbols = [(b"HOME".to_vec(), b"/home/u".to_vec())].into();

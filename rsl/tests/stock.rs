@@ -8,6 +8,10 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+#[path = "stock/judge.rs"]
+mod judge;
+
+use judge::build;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -15,7 +19,7 @@ use rsl::evaluate::{Dialect, Symbols, canonicalise, evaluate_with};
 use rsl::print::print;
 use rsl::{Spec, parse};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const TEXTS: usize = 4000;
@@ -57,27 +61,6 @@ fn stock(line: &str) -> Option<Verdict> {
         }),
         _ => panic!("unexpected answer {line:?}"),
     }
-}
-
-/// Builds the small C program, or says why not.
-fn build(directory: &Path) -> Result<PathBuf, String> {
-    let flags = Command::new("pkg-config")
-        .args(["--cflags", "--libs", "globus-rsl", "globus-common"])
-        .output()
-        .map_err(|error| format!("pkg-config does not start: {error}"))?;
-    if !flags.status.success() {
-        return Err("the package libglobus-rsl-dev is absent".to_owned());
-    }
-    let program = directory.join("judge");
-    let built = Command::new("cc")
-        .arg("-o")
-        .arg(&program)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stock/judge.c"))
-        .args(String::from_utf8_lossy(&flags.stdout).split_whitespace())
-        .output()
-        .map_err(|error| format!("cc does not start: {error}"))?;
-    assert!(built.status.success(), "cc: {}", String::from_utf8_lossy(&built.stderr));
-    Ok(program)
 }
 
 fn ask(program: &Path, texts: &[Vec<u8>]) -> Vec<Option<Verdict>> {

@@ -1,10 +1,12 @@
 //! The project's own chores, run as `cargo xtask <chore>`.
 //!
 //! - [`check`] is `cargo xtask test`, the one test command: what a developer runs before a commit and what CI runs.
+//! - [`bench`] is `cargo xtask bench`, speed beside the stock programs.
 //! - [`peers`] installs the Debian packages the end-to-end tests talk to.
 //! - [`step`] runs one command and counts the tests it reports; [`summary`] adds them up.
 #![expect(clippy::print_stdout, reason = "a chore's output is for the person at the terminal")]
 
+mod bench;
 mod check;
 mod peers;
 mod step;
@@ -25,6 +27,8 @@ struct Arguments {
 enum Chore {
     /// Format, lint, document, and run unit, property, end-to-end and fuzz-smoke tests
     Test(check::Options),
+    /// Measure ours and the stock programs in turn: `cargo xtask bench gram`, `cargo xtask bench rsl`
+    Bench(bench::Options),
     /// Install the Debian peers of the end-to-end tests that are missing
     Peers,
     /// Write man pages and shell completions to target/man and target/completions
@@ -34,6 +38,7 @@ enum Chore {
 fn main() -> ExitCode {
     let passed = match Arguments::parse().chore {
         Chore::Test(options) => check::run(&options),
+        Chore::Bench(options) => bench::run(&options),
         Chore::Peers => {
             let missing = peers::install();
             if !missing.is_empty() {

@@ -17,17 +17,29 @@ const PACKAGES: &[&str] = &[
     "openssl",
 ];
 
+/// What it takes to call the stock RSL library from C.
+const LIBRARIES: &[&str] = &["libglobus-rsl-dev", "pkg-config", "gcc", "libc6-dev"];
+
 /// Installs what is missing, when this machine is Debian and we are root.
 ///
 /// Returns the packages that are still missing; the tests that need them will be skipped, and counted.
 pub(crate) fn install() -> Vec<&'static str> {
-    let missing = missing();
+    install_all(PACKAGES)
+}
+
+/// The same for the libraries that benches compare with.
+pub(crate) fn install_libraries() -> Vec<&'static str> {
+    install_all(LIBRARIES)
+}
+
+fn install_all(packages: &[&'static str]) -> Vec<&'static str> {
+    let missing = missing(packages);
     if missing.is_empty() {
         return missing;
     }
     if !may_install() {
         println!("not installed, and this account may not install them: {}", missing.join(" "));
-        println!("to run every test: sudo apt-get install --no-install-recommends {}", missing.join(" "));
+        println!("to have everything: sudo apt-get install --no-install-recommends {}", missing.join(" "));
         return missing;
     }
     println!("installing {}", missing.join(" "));
@@ -36,12 +48,12 @@ pub(crate) fn install() -> Vec<&'static str> {
     let mut arguments = vec!["install", "-y", "--no-install-recommends"];
     arguments.extend(&missing);
     apt(&arguments);
-    self::missing()
+    self::missing(packages)
 }
 
 /// The packages that dpkg does not know as installed.
-fn missing() -> Vec<&'static str> {
-    PACKAGES.iter().copied().filter(|package| !installed(package)).collect()
+fn missing(packages: &[&'static str]) -> Vec<&'static str> {
+    packages.iter().copied().filter(|package| !installed(package)).collect()
 }
 
 fn installed(package: &str) -> bool {

@@ -28,7 +28,7 @@ pub fn unlock<T>(
     open: impl Fn(Option<&str>) -> Result<T, GsiError>,
 ) -> Result<T, Failure> {
     match open(None) {
-        Err(GsiError::Key(KeyError::PassphraseNeeded)) => {
+        Err(error) if matches!(error.key_error(), Some(KeyError::PassphraseNeeded)) => {
             let passphrase = get(from_stdin, prompt)?;
             Ok(open(Some(&passphrase))?)
         }

@@ -5,7 +5,7 @@ use super::{Problem, Site};
 use crate::{exit::Exit, failure::Failure, logging};
 use launcher::{
     account::{self, Account, Gatekeeper},
-    protocol::AccountName,
+    protocol::{AccountName, Refusal},
     settings::{Limit, MINIMUM_UID, Role, Settings, UMASK},
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -202,8 +202,10 @@ pub fn problems(launcher: &Launcher, site: &Site, file: &Path) -> Vec<Problem> {
     let mut add = |file: &Path, message: String| {
         found.push(Problem { file: file.to_owned(), line: None, message });
     };
-    let trusted: Vec<PathBuf> = [Some(file.to_owned()), launcher.program().ok(), launcher.accounts.clone()]
+    let programs = [std::env::current_exe().ok(), launcher.program().ok()];
+    let trusted: Vec<PathBuf> = programs
         .into_iter()
+        .chain([Some(file.to_owned()), launcher.accounts.clone()])
         .flatten()
         .chain([site.gatekeeper.state.clone()])
         .chain(launcher.socket.parent().map(Path::to_owned).filter(|folder| folder.exists()))
@@ -211,6 +213,11 @@ pub fn problems(launcher: &Launcher, site: &Site, file: &Path) -> Vec<Problem> {
     for path in trusted {
         if let Some(problem) = open_to_others(&path) {
             add(&path, problem);
+        }
+    }
+    for path in [file, &site.gatekeeper.trust] {
+        if path.metadata().is_ok_and(|metadata| metadata.mode() & 0o004 == 0) {
+            add(path, "job managers read it as their accounts; try: chmod o+rX".to_owned());
         }
     }
     let gatekeeper = match launcher.gatekeeper() {
@@ -240,13 +247,11 @@ pub fn problems(launcher: &Launcher, site: &Site, file: &Path) -> Vec<Problem> {
 }
 
 /// Why the launcher would start no job manager for an account of the gridmap; None: it would.
-pub fn objection(launcher: &Launcher, name: &str) -> Option<String> {
+pub fn objection(launcher: &Launcher, name: &str) -> Option<Refusal> {
     let gatekeeper = launcher.gatekeeper().ok()?;
     let gatekeeper = Gatekeeper { uid: gatekeeper.uid, gid: gatekeeper.gid };
-    let name = AccountName::new(name)?;
-    account::permits(&name, launcher.minimum_uid, launcher.accounts.as_deref(), gatekeeper)
-        .err()
-        .map(|refusal| refusal.to_string())
+    let Some(name) = AccountName::new(name) else { return Some(Refusal::Name) };
+    account::permits(&name, launcher.minimum_uid, launcher.accounts.as_deref(), gatekeeper).err()
 }
 
 #[cfg(test)]

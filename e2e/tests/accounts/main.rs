@@ -270,6 +270,12 @@ fn accounts_that_run_no_jobs() {
         ("gi-no-such", 47, "no such account"),
     ] {
         refused(&house.bob, rsl, &format!("{}/jobmanager@{account}", house.contact()), number, reason);
+        assert!(house.last_audit().contains("\"account_unusable\""), "{}", house.last_audit());
+        let mallory = &house.bob.user.pki.mallory.subject;
+        let arguments = ["explain", "--config", "gridiron.toml", "--account", account, "subject", mallory];
+        let explained = ours(&house, &arguments);
+        assert!(explained.code == 1 && explained.stdout.contains(reason), "{explained:#?}");
+        assert!(explained.stdout.contains("account_unusable"), "{explained:#?}");
     }
     for folder in ["root", &house.system.name, &house.gatekeeper.name] {
         assert!(!house.state(folder).exists(), "{folder}");
@@ -385,6 +391,8 @@ fn a_site_is_set_up_in_minutes() {
         |name: &str, mode| fs::set_permissions(house.file(name), Permissions::from_mode(mode)).unwrap();
     mode("made/gridiron.toml", 0o666);
     complains("others may write there");
+    mode("made/gridiron.toml", 0o600);
+    complains("job managers read it as their accounts");
     mode("made/gridiron.toml", 0o644);
     mode("made/hostkey.pem", 0o644);
     complains("hostkey.pem: others may read it; try: chmod 400");

@@ -5,6 +5,7 @@ use e2e::{Finished, Kind, User, command, stock};
 use std::{
     collections::HashMap,
     env, fs,
+    os::unix::fs::PermissionsExt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -34,6 +35,13 @@ echo \"end $1\" >> \"$4\"
 [ \"$2\" -ne 137 ] || kill -KILL $$
 exit \"$2\"
 ";
+
+/// The jobs' book. They may run as another account than ours.
+fn book(user: &User) -> String {
+    let book = user.write("book", "");
+    fs::set_permissions(&book, fs::Permissions::from_mode(0o666)).expect("ours");
+    book
+}
 
 /// Numbers that can be drawn again.
 pub(crate) struct Random(u64);
@@ -113,7 +121,7 @@ impl Load {
     pub(crate) fn start(user: &Arc<User>, contact: &str, random: &mut Random) -> Self {
         let shared = Arc::new(Shared {
             job: user.script("job.sh", JOB),
-            book: user.write("book", ""),
+            book: book(user),
             user: Arc::clone(user),
             contact: contact.to_owned(),
             next: AtomicU64::new(0),

@@ -49,10 +49,10 @@ pub(super) async fn respond(
         NO_DELEGATION => Ok(None),
         DELEGATION => {
             let key = keys.key_for(&stream.peer().identity).await?;
-            stream.send(&delegation::request(&key)?, REQUEST).await?;
+            stream.send(key.request(), REQUEST).await?;
             let certificate = receive_element(stream, MAX_CERTIFICATE_BYTES, CERTIFICATE).await?;
             let certificate = Certificate::from_der(&certificate)?;
-            let delegated = delegation::assemble(certificate, &key, &stream.peer().chain)?;
+            let delegated = delegation::assemble(certificate, key.key(), &stream.peer().chain)?;
             check(stream, delegated.chain())?;
             Ok(Some(delegated))
         }
@@ -121,11 +121,11 @@ pub(super) async fn accept_in_band(
         _ => return Err(ConnectionError::Flag { peer: stream.peer_address(), flag: 0 }.into()),
     }
     let key = keys.key_for(&stream.peer().identity).await?;
-    send_counted(stream, &delegation::request(&key)?, REQUEST).await?;
+    send_counted(stream, key.request(), REQUEST).await?;
     let chain = delegation::split(&receive_counted(stream, MAX_CHAIN_BYTES, CERTIFICATE).await?)?;
     check(stream, &chain)?;
     let (certificate, issuers) = chain.split_first().ok_or(DelegationError::NoChain)?;
-    delegation::assemble(certificate.clone(), &key, issuers)
+    delegation::assemble(certificate.clone(), key.key(), issuers)
 }
 
 /// Judges what was delegated as strictly as what was shown in the handshake, and it must be the same person's: a

@@ -156,7 +156,7 @@ fn passed_over(error: GsiError) -> Result<Tried, GsiError> {
             Ok(Tried { path, reason })
         }
         GsiError::Credential(CredentialError::Content { path, source })
-            if matches!(*source, GsiError::Key(KeyError::PassphraseNeeded)) =>
+            if matches!(source.key_error(), Some(KeyError::PassphraseNeeded)) =>
         {
             Ok(Tried { path, reason: source.to_string() })
         }

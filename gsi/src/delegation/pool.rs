@@ -4,7 +4,7 @@
 //! time, which peers do not notice. A key is never shared between identities: who holds a proxy's key acts as its owner.
 
 use crate::key::{KeyError, PrivateKey};
-use crate::{GsiError, Subject};
+use crate::{GsiError, Subject, delegation};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -18,6 +18,35 @@ const MAX_GENERATING: usize = 2;
 
 /// Stock peers cannot delegate on from an elliptic-curve key, nor from a shorter one (§5.6).
 const KEY_BITS: u32 = 2048;
+
+/// A key for delegation and the request for it. The request says nothing but the key, so it is signed once and sent as
+/// often as the key is used.
+#[derive(Debug)]
+pub struct DelegationKey {
+    key: PrivateKey,
+    request: Vec<u8>,
+}
+
+impl DelegationKey {
+    /// 65-85 ms, so call it on a blocking thread.
+    fn generate() -> Result<Self, GsiError> {
+        let key = PrivateKey::generate_rsa(KEY_BITS)?;
+        let request = delegation::request(&key)?;
+        Ok(Self { key, request })
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
+    /// The PKCS#10 request, DER.
+    #[must_use]
+    pub fn request(&self) -> &[u8] {
+        &self.request
+    }
+}
 
 /// Keys for delegation requests: a few made ahead in idle time, and one key per identity reused for a bounded time.
 /// Cheap to clone.
@@ -37,7 +66,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     /// Made ahead, used by nobody yet.
-    ready: Vec<PrivateKey>,
+    ready: Vec<DelegationKey>,
     refilling: bool,
     identities: HashMap<Subject, Slot>,
 }
@@ -46,7 +75,7 @@ struct State {
 #[derive(Debug, Clone)]
 struct Slot {
     since: Instant,
-    key: Arc<OnceCell<Arc<PrivateKey>>>,
+    key: Arc<OnceCell<Arc<DelegationKey>>>,
 }
 
 impl KeyPool {
@@ -65,7 +94,7 @@ impl KeyPool {
     ///
     /// # Errors
     /// When a key has to be made and the library fails.
-    pub async fn key_for(&self, identity: &Subject) -> Result<Arc<PrivateKey>, GsiError> {
+    pub async fn key_for(&self, identity: &Subject) -> Result<Arc<DelegationKey>, GsiError> {
         if self.inner.reuse.is_zero() {
             return self.inner.next_key().await;
         }
@@ -79,7 +108,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn slot(&self, identity: &Subject, now: Instant) -> Arc<OnceCell<Arc<PrivateKey>>> {
+    fn slot(&self, identity: &Subject, now: Instant) -> Arc<OnceCell<Arc<DelegationKey>>> {
         let mut state = self.state();
         let fresh = |slot: &Slot| now.saturating_duration_since(slot.since) < self.reuse;
         if let Some(slot) = state.identities.get(identity).filter(|slot| fresh(slot)) {
@@ -101,7 +130,7 @@ impl Inner {
         slot.key
     }
 
-    async fn next_key(self: &Arc<Self>) -> Result<Arc<PrivateKey>, GsiError> {
+    async fn next_key(self: &Arc<Self>) -> Result<Arc<DelegationKey>, GsiError> {
         let ready = self.state().ready.pop();
         self.refill();
         if let Some(key) = ready {
@@ -113,9 +142,7 @@ impl Inner {
         if let Some(key) = self.state().ready.pop() {
             return Ok(Arc::new(key));
         }
-        let key = tokio::task::spawn_blocking(|| PrivateKey::generate_rsa(KEY_BITS))
-            .await
-            .map_err(|_| failed)??;
+        let key = tokio::task::spawn_blocking(DelegationKey::generate).await.map_err(|_| failed)??;
         Ok(Arc::new(key))
     }
 
@@ -138,7 +165,7 @@ impl Inner {
 /// Stops when the pool is full, or gone.
 fn refill_until_full(pool: &Weak<Inner>) {
     loop {
-        let key = PrivateKey::generate_rsa(KEY_BITS);
+        let key = DelegationKey::generate();
         let Some(pool) = pool.upgrade() else { return };
         let mut state = pool.state();
         match key {
@@ -171,8 +198,10 @@ mod tests {
         let (first, second) = tokio::join!(pool.key_for(&identity), pool.key_for(&identity));
         let first = first.unwrap();
         assert!(Arc::ptr_eq(&first, &second.unwrap()), "concurrent first uses share one key");
+        let request = crate::request::CertificateRequest::from_der(first.request()).unwrap();
+        assert_eq!(request.public_key_info(), first.key().public_key_info());
         let other = pool.key_for(&subject("b")).await.unwrap();
-        assert_ne!(first.public_key_info(), other.public_key_info());
+        assert_ne!(first.key().public_key_info(), other.key().public_key_info());
     }
 
     #[tokio::test]
@@ -190,7 +219,7 @@ mod tests {
         let pool = KeyPool::new(2, Duration::ZERO);
         let (first, second) =
             (pool.key_for(&subject("a")).await.unwrap(), pool.key_for(&subject("a")).await.unwrap());
-        assert_ne!(first.public_key_info(), second.public_key_info());
+        assert_ne!(first.key().public_key_info(), second.key().public_key_info());
     }
 
     #[test]

@@ -122,17 +122,16 @@ fn escape(text: &str, escapes: Escapes) -> String {
     let mut out = String::with_capacity(text.len());
     let mut quoted = false;
     for (index, letter) in text.char_indices() {
-        let outermost = index == 0 || index + 1 == text.len();
+        let special = match letter {
+            ',' | '+' | '<' | '>' | ';' => true,
+            ' ' => index == 0 || index + 1 == text.len(),
+            '#' => index == 0,
+            _ => false,
+        };
+        quoted |= special;
         match letter {
             '"' | '\\' => out.extend(['\\', letter]),
-            ',' | '+' | '<' | '>' | ';' => {
-                quoted = true;
-                out.extend((!quotes).then_some('\\').into_iter().chain([letter]));
-            }
-            ' ' | '#' if outermost && (letter == ' ' || index == 0) => {
-                quoted = true;
-                out.extend((!quotes).then_some('\\').into_iter().chain([letter]));
-            }
+            _ if special && !quotes => out.extend(['\\', letter]),
             ' '..='~' => out.push(letter),
             _ => {
                 for byte in letter.encode_utf8(&mut [0; 4]).bytes() {

@@ -1,0 +1,60 @@
+//! `cargo xtask bench`: what things cost here and at the stock programs, both measured in turn. The measuring itself is done
+//! by `e2e/benches/gram` and `rsl/benches/stock.rs`; here everything they need is built, in release.
+
+use crate::{peers, step::cargo};
+
+/// What to measure, and for whom the figures are.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(clap::Subcommand)]
+enum Subject {
+    /// Jobs per second, latency, processor time and memory per job at the stock gatekeeper and at ours (five minutes)
+    Gram {
+        /// Print JSON; the table otherwise
+        #[arg(long)]
+        json: bool,
+        /// Submit a tenth of the jobs to ours: for a quick look while working
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Parsing of RSL by libglobus-rsl and by ours
+    Rsl {
+        /// Print JSON; the table otherwise
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Builds, measures, prints; false when something failed or a goal was missed.
+pub(crate) fn run(options: &Options) -> bool {
+    let (bench, json, quick) = match options.subject {
+        Subject::Gram { json, quick } => (["--package", "e2e", "--bench", "gram"], json, quick),
+        Subject::Rsl { json } => (["--package", "rsl", "--bench", "stock"], json, false),
+    };
+    // Of a run for programs standard output is the figures alone; what is missing the bench itself says.
+    if !json {
+        match options.subject {
+            Subject::Gram { .. } => peers::install(),
+            Subject::Rsl { .. } => peers::install_libraries(),
+        };
+    }
+    let built = match options.subject {
+        Subject::Gram { .. } => {
+            release(&["--package", "gridiron"]) && release(&["--package", "gram", "--example", "load"])
+        }
+        Subject::Rsl { .. } => true,
+    };
+    let mut command = cargo(["bench", "--locked", "--quiet"]);
+    command.args(bench).arg("--");
+    command.args(json.then_some("--json")).args(quick.then_some("--quick"));
+    built && command.status().is_ok_and(|status| status.success())
+}
+
+fn release(what: &[&str]) -> bool {
+    let mut command = cargo(["build", "--release", "--locked"]);
+    command.args(what).status().is_ok_and(|status| status.success())
+}
