@@ -449,6 +449,30 @@ fn gatekeeper_and_launcher_die_and_come_back() {
     until("the job ends", || !alive(pid));
 }
 
+/// The gatekeeper cannot look into the accounts' folders; its own register says who has jobs.
+#[test]
+fn after_the_death_of_everything_jobs_are_looked_after_without_being_asked() {
+    let Some(mut house) = House::new("", no_more_lines) else { return };
+    let jobs = [&house.alice, &house.bob].map(|person| house.long_job(person));
+    let roles = ["serve", "jobmanager", "reaper"];
+    let mut all: Vec<u32> = roles.iter().flat_map(|role| house.processes(role)).collect();
+    all.push(house.site().gatekeeper().id());
+    for pid in all {
+        // One may have gone with another.
+        kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).ok();
+    }
+    until("all are dead", || roles.iter().all(|role| house.processes(role).is_empty()));
+    house.serve_again();
+    for (person, (job, pid)) in [&house.alice, &house.bob].into_iter().zip(jobs) {
+        person.user.until_status(&job, "ACTIVE");
+        signal(pid, Signal::TERM);
+        person.user.until_status(&job, "DONE");
+        let mut status = person.user.gridiron();
+        status.args(["status", &job]);
+        e2e::command::run(status).is(0, "DONE, exit code 143\n", "");
+    }
+}
+
 /// The launcher and the gatekeeper each with a socket from outside, as the units in `deploy/systemd` have them; then they
 /// do not depend on each other's lives.
 #[test]
