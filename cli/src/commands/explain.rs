@@ -6,7 +6,7 @@ use crate::{
     failure::Failure,
     site::{
         self,
-        launcher::{Launcher, objection},
+        launcher::{Launcher, check::objection},
     },
     ui::Ui,
 };

@@ -56,7 +56,7 @@ pub fn problems(site: &Site, file: &Path, now: Timestamp) -> Vec<Problem> {
         found.folder(file, "gridmapdir", folder);
     }
     if let Some(launcher) = &site.launcher {
-        found.problems.extend(launcher::problems(launcher, site, file));
+        found.problems.extend(launcher::check::problems(launcher, site, file));
     }
     let trust = trust(&mut found, &gatekeeper.trust, gatekeeper.chain_policy());
     host_certificate(&mut found, site, trust.as_ref(), now);
@@ -202,7 +202,7 @@ fn gridmap(found: &mut Found, file: &Path, launcher: Option<&Launcher>) {
                 let message = format!("{} is mapped to {account}, which is no account here", entry.subject);
                 found.at(file, Some(entry.line), message);
             } else if let Some(objection) =
-                launcher.and_then(|launcher| launcher::objection(launcher, account))
+                launcher.and_then(|launcher| launcher::check::objection(launcher, account))
             {
                 let message =
                     format!("{} is mapped to {account}, which runs no jobs: {objection}", entry.subject);

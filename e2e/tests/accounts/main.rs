@@ -367,7 +367,16 @@ fn a_site_is_set_up_in_minutes() {
     fs::write(&site_file, placed).unwrap();
 
     let check = || ours(&house, &["check", "--config", "made/gridiron.toml"]);
-    assert_eq!(check().code, 0, "{:#?}", check());
+    let fine = check();
+    assert_eq!(fine.code, 0, "{fine:#?}");
+    for (setting, value) in
+        [("user", &**gatekeeper), ("minimum_uid", "1000"), ("umask", "077"), ("core_bytes", "0")]
+    {
+        let shows = |line: &str| {
+            line.trim().split_once(' ').is_some_and(|(name, rest)| (name, rest.trim()) == (setting, value))
+        };
+        assert!(fine.stdout.lines().any(shows), "{setting}: {fine:#?}");
+    }
     let serving = Running::start(
         {
             let mut command = e2e::command::lifeline(&gridiron());
