@@ -88,6 +88,7 @@ fn the_disk_is_full_for_ten_seconds() {
     let filler = disk.fill_for(FULL);
     deaths(&mut site, &load, &mut random, kills(KILLS_ON_FULL_DISK));
     filler.join().expect("the disk was filled");
+    assert!(load.refused_with("No space left on device") > 0, "nobody was told that the disk is full");
     finish(&site, load);
 }
 

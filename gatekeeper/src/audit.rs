@@ -193,16 +193,19 @@ impl Audit {
     pub fn write(&self, record: &Record, outcome: Outcome) {
         self.metrics.decisions.get_or_create(&record.counted(outcome)).inc();
         let written = record.line(outcome).map_err(io::Error::from).and_then(|line| {
-            self.file.append(&line)?;
-            Ok(line)
+            // Also when it waits for room in the file.
+            self.copy(&line);
+            self.file.append(line)
         });
-        match written {
-            Ok(line) => self.copy(&line),
-            Err(error) => {
-                self.metrics.audit_failures.inc();
-                tracing::error!(%error, path = %self.config.file.display(), ?record, ?outcome, "audit line not written");
-            }
+        if let Err(error) = written {
+            self.metrics.audit_failures.inc();
+            tracing::error!(%error, path = %self.config.file.display(), ?record, ?outcome, "audit line not written");
         }
+    }
+
+    /// Whether decisions can be recorded, or at least wait until they can be.
+    pub fn is_open(&self) -> bool {
+        self.file.is_open()
     }
 
     /// For the database.

@@ -323,6 +323,9 @@ where
     async fn submit(&self, job: &JobRequest, site: &Site, ourselves: &str) -> Result<SubmitReply, Refusal> {
         let Permitted { asker, delegated, permit, .. } = &self.step;
         let credential = delegated.as_ref().ok_or(Refusal::NoCredential)?;
+        if !site.audit.is_open() {
+            return Err(Refusal::Unrecorded);
+        }
         let request = v1::SubmitRequest {
             request_id: self.record.request.clone(),
             identity: asker.identity.to_string(),

@@ -152,6 +152,12 @@ impl Load {
         self.shared.ledger().values().filter(|job| runs(job)).count()
     }
 
+    /// How many were refused with words like these.
+    pub(crate) fn refused_with(&self, words: &str) -> usize {
+        let with = |job: &Submission| matches!(&job.fate, Fate::Refused(text) if text.contains(words));
+        self.shared.ledger().values().filter(|job| with(job)).count()
+    }
+
     /// Waits until so many jobs run.
     pub(crate) fn wait_for(&self, jobs: usize) {
         let until = Instant::now() + PATIENCE;
@@ -274,9 +280,11 @@ fn submit_at_a_pace(shared: &Shared, mut random: Random) {
     }
 }
 
-/// What the client said, without the port, which tells nothing.
+/// What the client said, without names of single jobs, so that equal answers can be counted.
 fn told(out: &Finished) -> String {
-    out.stderr.lines().next().unwrap_or_default().to_owned()
+    let line = out.stderr.lines().next().unwrap_or_default();
+    let plain = |word: &&str| !word.contains('/') || word.contains("localhost");
+    line.split(' ').filter(plain).collect::<Vec<_>>().join(" ")
 }
 
 /// Asks after jobs that should be over, until every accepted one has told its end.
