@@ -73,6 +73,7 @@ impl Settings {
         if uid == 0 && !config.run_as_root {
             return Err(StartError::Root);
         }
+        tell_about_descriptors(&config);
         let rules = SiteRules::ours(&config)?;
         let door = door(&config, rules.trust())?;
         let metrics = Metrics::default();
@@ -220,6 +221,18 @@ fn starter(config: &Config, uid: u32) -> Starter {
     match &config.launcher {
         Some(socket) => Starter::ByLauncher(ByLauncher { socket: socket.clone(), owner: 0, state, patience }),
         None => Starter::Direct(Direct { state, command: config.jobmanager_command.clone(), uid, patience }),
+    }
+}
+
+/// A connection needs a descriptor. Without one left, the next client waits until somebody has gone.
+fn tell_about_descriptors(config: &Config) {
+    /// For files, job managers' sockets and the like.
+    const OTHERS: u64 = 64;
+    let needed = config.limits.handshakes.saturating_add(config.limits.connections).saturating_add(OTHERS);
+    if let Some(allowed) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+        && allowed < needed
+    {
+        tracing::warn!(allowed, needed, "too few file descriptors for all connections; raise `ulimit -n`");
     }
 }
 
