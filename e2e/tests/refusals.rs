@@ -257,3 +257,20 @@ fn explaining_who_is_let_in() {
     assert!(told.code == 1 && told.stdout.starts_with("refused (unmapped): "), "{told:#?}");
     assert!(world.our_site().audit().is_empty(), "questions are no requests");
 }
+
+/// Who asks too often is told so in words and with a number of the protocol; others are served as ever.
+#[test]
+fn too_many_requests() {
+    let limits = "[gatekeeper.limits]\nrequests_burst = 2\nrequests_per_minute = 1";
+    let setup = Setup { gatekeeper_lines: vec![limits.to_owned()], ..Setup::default() };
+    let Some(world) = World::new(Stock, Ours, &setup) else { return };
+    let submit = || world.run("globusrun", ["-q", "-r", world.contact(), "&(executable=/bin/true)"]);
+    for _ in 0..2 {
+        submit().ok();
+    }
+    let refused = submit();
+    assert!(refused.code == 3 && refused.stderr.contains("too many requests of"), "{refused:#?}");
+    assert_eq!(world.our_site().audit().pop().unwrap_or_default()["code"], "too_many_requests");
+    world.proxy_init(&world.pki.carol, &[]);
+    submit().ok();
+}

@@ -173,7 +173,7 @@ async fn authenticate(
         accepted = handshake => accepted.map_err(|_| Refusal::HandshakeDeadline)??,
         () = place.pushed_out() => return Err(Refusal::Crowded(Crowded::PushedOut)),
     };
-    let guest = place.welcome(&stream.peer().identity);
+    let guest = place.welcome(stream.peer().owner());
     Ok((stream, credential.map(|credential| credential.to_pem()), guest))
 }
 
@@ -263,8 +263,8 @@ where
         site: &Site,
     ) -> Result<Conversation<Permitted, Stream>, Conversation<Answered, Stream>> {
         let Requested { asker, target, operation, .. } = &self.step;
-        if let Err(wait) = site.rates.take(&asker.identity, &site.limits, Instant::now().into_std()) {
-            let (subject, job) = (asker.identity.clone(), matches!(operation, Operation::Job(_)));
+        if let Err(wait) = site.rates.take(&asker.owner, &site.limits, Instant::now().into_std()) {
+            let (subject, job) = (asker.owner.clone(), matches!(operation, Operation::Job(_)));
             return Err(self.refuse(&Refusal::TooManyRequests { subject, wait, job }));
         }
         match site.rules.decide(asker, target, Timestamp::now()) {

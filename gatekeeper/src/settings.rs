@@ -49,6 +49,9 @@ impl Source {
 /// The configuration in force and what was made of it.
 pub(crate) struct Settings {
     source: Reloaded<Config>,
+    /// What the file said when it was last looked at, whether it could be used or not.
+    tried: Arc<Config>,
+    /// What is in force.
     config: Arc<Config>,
     site: Arc<Site>,
     door: Arc<Reloaded<Door>>,
@@ -91,7 +94,8 @@ impl Settings {
             host: host(&config),
             port,
         };
-        Ok((Self { source, config, site: Arc::new(site), door: Arc::new(door) }, listener))
+        let (tried, site, door) = (Arc::clone(&config), Arc::new(site), Arc::new(door));
+        Ok((Self { source, tried, config, site, door }, listener))
     }
 
     pub(crate) fn site(&self) -> &Arc<Site> {
@@ -110,13 +114,12 @@ impl Settings {
     /// Takes a changed configuration into use; true when there was one.
     pub(crate) fn follow_file(&mut self) -> bool {
         let config = self.source.current();
-        // What the file says has been tried already, with success or without.
-        if Arc::ptr_eq(&config, &self.config) {
+        if Arc::ptr_eq(&config, &self.tried) {
             return false;
         }
+        self.tried = Arc::clone(&config);
         let changes = differences(&self.config, &config);
         if changes.is_empty() {
-            self.config = config;
             return false;
         }
         let next = usable(&config).and_then(|()| self.reconfigured(&config));
@@ -130,14 +133,14 @@ impl Settings {
                 if !at_restart.is_empty() {
                     tracing::warn!(changed = ?at_restart, "these settings take effect when the gatekeeper is restarted");
                 }
-                (self.site, self.door) = (Arc::new(site), door);
+                (self.site, self.door, self.config) = (Arc::new(site), door, config);
+                true
             }
             Err(error) => {
                 tracing::error!(%error, "the changed configuration is not usable, the one before stays in force");
+                false
             }
         }
-        self.config = config;
-        true
     }
 
     /// Reads every file again, changed or not.

@@ -7,7 +7,11 @@ use super::{
     tables::nearest,
 };
 use gatekeeper::service::{SCHEDULERS, ServiceTable};
-use gsi::{BanList, Credential, Expect, Gridmap, GsiError, TrustDirectory, banlist::BanListError, chain};
+use gsi::{
+    BanList, Credential, Expect, Gridmap, GsiError, TrustDirectory,
+    banlist::BanListError,
+    chain::{self, ChainPolicy},
+};
 use jiff::{Timestamp, ToSpan};
 use std::{
     collections::BTreeMap,
@@ -54,7 +58,7 @@ pub fn problems(site: &Site, file: &Path, now: Timestamp) -> Vec<Problem> {
     if let Some(launcher) = &site.launcher {
         found.problems.extend(launcher::problems(launcher, site, file));
     }
-    let trust = trust(&mut found, &gatekeeper.trust);
+    let trust = trust(&mut found, &gatekeeper.trust, gatekeeper.chain_policy());
     host_certificate(&mut found, site, trust.as_ref(), now);
     gridmap(&mut found, &gatekeeper.gridmap, site.launcher.as_ref());
     bans(&mut found, &gatekeeper.bans_file(), gatekeeper.banned.is_some(), now);
@@ -89,8 +93,8 @@ impl Found {
     }
 }
 
-fn trust(found: &mut Found, folder: &Path) -> Option<TrustDirectory> {
-    match TrustDirectory::open(folder) {
+fn trust(found: &mut Found, folder: &Path, policy: ChainPolicy) -> Option<TrustDirectory> {
+    match TrustDirectory::open(folder).map(|trust| trust.with_policy(policy)) {
         Err(error) => {
             found.add(folder, format!("no trust directory: {error}"));
             None

@@ -403,6 +403,23 @@ fn a_site_is_set_up_in_minutes() {
 }
 
 #[test]
+fn an_ordinary_user_needs_no_launcher() {
+    let Some(house) = House::not_served("") else { return };
+    let account = &house.alice.account;
+    let program = gridiron().display().to_string();
+    let shown = account.shell(&format!("cd; TMPDIR=$HOME {program} demo"));
+    assert_eq!(shown.code, 0, "{shown:#?}");
+    let said = shown.stdout + &shown.stderr;
+    assert!(said.contains(&format!("running as {}", account.name)), "{said}");
+    // A site for many accounts is not hers to start.
+    let file = house.file("gridiron.toml");
+    let refused = account.shell(&format!("{program} serve --config {}", file.display()));
+    assert!(refused.code == 78 && refused.stderr.contains("site for many accounts"), "{refused:#?}");
+    let launcher = account.shell(&format!("{program} launcher --config {}", file.display()));
+    assert!(launcher.code != 0 && launcher.stderr.contains("has to be root"), "{launcher:#?}");
+}
+
+#[test]
 fn gatekeeper_and_launcher_die_and_come_back() {
     let Some(mut house) = House::new("", no_more_lines) else { return };
     let (job, pid) = house.long_job(&house.alice);
