@@ -203,6 +203,23 @@ async fn a_contact_answers_again_although_its_port_was_taken() {
     running.stop().await;
 }
 
+/// What a manager leaves that is killed while it stores a credential.
+#[tokio::test]
+async fn credentials_of_nobody_are_removed_at_the_start() {
+    let world = World::new();
+    let alice = world.person("Alice");
+    let running = world.manager(NEVER_IDLE).await;
+    running.submit(&alice, "&(executable=/bin/true)", None).await;
+    let directory = running.shared.site.directory.join("identities");
+    running.stop().await;
+    std::fs::write(directory.join("1.2.new"), "half a key").unwrap();
+    std::fs::write(directory.join("3.4.pem"), "a key without a record").unwrap();
+    let running = world.manager(NEVER_IDLE).await;
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 1, "Alice's");
+    assert!(running.shared.identities.get(alice.proxy.identity().as_str()).await.is_some());
+    running.stop().await;
+}
+
 /// Clients may be waiting for the port when it is bound; their connection was once accepted before there was an identity to
 /// serve it with, and no other after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
