@@ -5,7 +5,7 @@ mod search;
 
 use crate::certificate::{CertificateType, MAX_PEM_BYTES, ProxyKind};
 use crate::chain::MAX_CHAIN_LENGTH;
-use crate::key::{self, KeyError, PrivateKey};
+use crate::key::{self, KeyError, KnownKeys, PrivateKey};
 use crate::{Certificate, GsiError, Subject, chain};
 use jiff::Timestamp;
 use std::fmt;
@@ -128,13 +128,28 @@ impl Credential {
     /// # Errors
     /// When it is not PEM, holds anything but certificates and one key, or they do not belong together.
     pub fn from_pem(pem: &[u8]) -> Result<Self, GsiError> {
+        Self::from_blocks(pem, |block| PrivateKey::from_pem_block(block, None))
+    }
+
+    /// As [`Credential::from_pem`], for many credentials with few keys.
+    ///
+    /// # Errors
+    /// As [`Credential::from_pem`].
+    pub fn from_pem_knowing(pem: &[u8], keys: &KnownKeys) -> Result<Self, GsiError> {
+        Self::from_blocks(pem, |block| keys.read(block))
+    }
+
+    fn from_blocks(
+        pem: &[u8],
+        read_key: impl Fn(&pem::Pem) -> Result<PrivateKey, KeyError>,
+    ) -> Result<Self, GsiError> {
         let mut chain = Vec::new();
         let mut key = None;
         for block in blocks(pem)? {
             match block.tag() {
                 "CERTIFICATE" | "X509 CERTIFICATE" => chain.push(Certificate::from_der(block.contents())?),
                 label if key::is_key_label(label) => {
-                    if key.replace(PrivateKey::from_pem_block(&block, None)?).is_some() {
+                    if key.replace(read_key(&block)?).is_some() {
                         return Err(CredentialError::SeveralKeys.into());
                     }
                 }

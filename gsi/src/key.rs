@@ -1,6 +1,9 @@
 //! Private keys: generation, loading, signing (gsi.md §15.6, §15.7).
 
 mod encrypted;
+mod known;
+
+pub use known::KnownKeys;
 
 use crate::GsiError;
 use crate::der;

@@ -10,6 +10,7 @@ use crate::{
     store::Store,
 };
 use gram::{GramError, endpoint};
+use gsi::key::KnownKeys;
 use gsi::{Acceptor, Connector, Credential, GsiError, KeyPool, Subject, TrustDirectory};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -162,6 +163,7 @@ pub struct Identities {
     store: Store,
     inbox: Inbox,
     keys: KeyPool,
+    delegated_keys: KnownKeys,
     known: Mutex<HashMap<Subject, Arc<Identity>>>,
 }
 
@@ -169,7 +171,12 @@ impl Identities {
     /// None yet.
     pub fn new(site: Arc<Site>, store: Store, inbox: Inbox) -> Self {
         let keys = KeyPool::new(KEYS_AHEAD, KEY_REUSE);
-        Self { site, store, inbox, keys, known: Mutex::default() }
+        Self { site, store, inbox, keys, delegated_keys: KnownKeys::default(), known: Mutex::default() }
+    }
+
+    /// A credential as the front door hands it over.
+    pub fn read(&self, pem: &[u8]) -> Result<Credential, GsiError> {
+        Credential::from_pem_knowing(pem, &self.delegated_keys)
     }
 
     /// Takes a delegated credential: a new identity gets its listener, a known one the credential if it lives longer.

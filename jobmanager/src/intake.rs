@@ -3,7 +3,7 @@
 
 use crate::{
     environment::{Streams, launch},
-    identity::{self, check_lifetime},
+    identity::{self, Identities, check_lifetime},
     job::{Failure, Job, Origin, Phase, Registration},
     launch::JobKey,
     machine::{MAX_CONTACT_LENGTH, later},
@@ -66,7 +66,7 @@ async fn find<S>(shared: &Shared<S>, request: &str) -> Result<Option<Found>, End
 }
 
 async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) -> Result<Found, Failure> {
-    let credential = delegated(&request)?;
+    let credential = delegated(&shared.identities, &request)?;
     if request.scheduler != shared.scheduler.name() {
         return Err(Failure::new(
             GramError::INVALID_JOB_MANAGER_TYPE,
@@ -163,7 +163,7 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
 }
 
 /// The delegated credential: there, the caller's own, and good for a while.
-fn delegated(request: &v1::SubmitRequest) -> Result<Credential, Failure> {
+fn delegated(identities: &Identities, request: &v1::SubmitRequest) -> Result<Credential, Failure> {
     if request.delegated_credential.is_empty() {
         // Stock job managers exit in this case, and the client reports error 10.
         return Err(Failure::new(
@@ -171,7 +171,7 @@ fn delegated(request: &v1::SubmitRequest) -> Result<Credential, Failure> {
             "the client delegated no credential, which a job needs",
         ));
     }
-    let credential = Credential::from_pem(&request.delegated_credential).map_err(|error| {
+    let credential = identities.read(&request.delegated_credential).map_err(|error| {
         Failure::new(
             GramError::OPENING_USER_PROXY,
             format!("the delegated credential is not understood: {error}"),

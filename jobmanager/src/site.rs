@@ -109,7 +109,8 @@ impl JobFiles {
     pub fn create(&self, proxy: &[u8], remote_io_url: Option<&str>) -> io::Result<()> {
         use std::os::unix::fs::DirBuilderExt as _;
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
-        self.write_proxy(proxy)?;
+        // Nobody looks here before the job exists, so nothing has to be replaced in one go.
+        write_private(&self.proxy(), proxy)?;
         if let Some(url) = remote_io_url {
             write_private(&self.remote_io(), format!("{url}\n").as_bytes()).map(drop)?;
         }

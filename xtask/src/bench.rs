@@ -43,18 +43,14 @@ pub(crate) fn run(options: &Options) -> bool {
         };
     }
     let built = match options.subject {
-        Subject::Gram { .. } => {
-            release(&["--package", "gridiron"]) && release(&["--package", "gram", "--example", "load"])
-        }
+        Subject::Gram { .. } => cargo(["build", "--release", "--locked", "--package", "gridiron"])
+            .args(["--bins", "--example", "load"])
+            .status()
+            .is_ok_and(|status| status.success()),
         Subject::Rsl { .. } => true,
     };
     let mut command = cargo(["bench", "--locked", "--quiet"]);
     command.args(bench).arg("--");
     command.args(json.then_some("--json")).args(quick.then_some("--quick"));
     built && command.status().is_ok_and(|status| status.success())
-}
-
-fn release(what: &[&str]) -> bool {
-    let mut command = cargo(["build", "--release", "--locked"]);
-    command.args(what).status().is_ok_and(|status| status.success())
 }

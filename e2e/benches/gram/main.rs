@@ -1,5 +1,5 @@
 //! What a job costs at the stock gatekeeper and at ours: both driven in turn, on this machine, by the same load client
-//! (`gram/examples/load.rs`) and the same stock commands. `cargo xtask bench gram` builds everything and runs it; `--json`
+//! (`cli/examples/load.rs`) and the same stock commands. `cargo xtask bench gram` builds everything and runs it; `--json`
 //! prints the figures for programs, `--quick` takes fewer jobs, for trying the bench itself.
 //!
 //! | module | subject |

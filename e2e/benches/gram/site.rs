@@ -69,7 +69,7 @@ pub(crate) struct Timed {
     pub(crate) median_ms: f64,
 }
 
-/// What `gram/examples/load.rs` prints.
+/// What `cli/examples/load.rs` prints.
 #[derive(Deserialize)]
 struct Outcome {
     jobs: usize,
