@@ -1,7 +1,13 @@
 //! Logs: `tracing` to stderr or a file, as text or JSON, chosen by `--log` or `GRIDIRON_LOG`.
 
 use crate::{exit::Exit, failure::Failure};
-use std::{fs::OpenOptions, io::IsTerminal, os::unix::fs::OpenOptionsExt, path::PathBuf, sync::Mutex};
+use std::{
+    fs::OpenOptions,
+    io::{self, IsTerminal, Stderr, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+    sync::Mutex,
+};
 use tracing_subscriber::EnvFilter;
 
 /// The variable looked at when there is no `--log`.
@@ -13,6 +19,26 @@ struct Description {
     json: bool,
     filter: String,
     file: Option<PathBuf>,
+}
+
+/// Writes what can be written and loses the rest: a log on a full disk must stop nothing. The subscriber's own answer to an
+/// error would be a line on stderr, and a panic when that cannot be written either.
+struct Lossy<W>(W);
+
+impl<W: Write> Write for Lossy<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
+fn stderr() -> Lossy<Stderr> {
+    Lossy(io::stderr())
 }
 
 /// Sets the log up once. `specification` is `[json:|text:]FILTER[@FILE]`, e.g. `info`, `json:gatekeeper=debug@/var/log/g.log`;
@@ -28,18 +54,18 @@ pub fn start(specification: Option<&str>, default: &str) -> Result<(), Failure> 
     // Nobody else sets a subscriber, and a second start (in tests) may keep the first one.
     let _ = match &description.file {
         None if description.json => {
-            tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).try_init()
+            tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(stderr).try_init()
         }
         None => tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr)
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(stderr)
             .try_init(),
         Some(path) => {
             let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
             let file =
                 file.map_err(|error| Failure::local(format!("cannot log to {}", path.display()), &error))?;
-            let writer = Mutex::new(file);
+            let writer = Mutex::new(Lossy(file));
             let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
             if description.json {
                 builder.json().with_writer(writer).try_init()
@@ -68,6 +94,13 @@ fn describe(text: &str, default: &str) -> Description {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_error_of_the_log() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        assert!((&full).write_all(b"x").is_err());
+        Lossy(full).write_all(b"x").unwrap();
+    }
 
     #[test]
     fn descriptions() {

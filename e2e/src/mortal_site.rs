@@ -1,18 +1,22 @@
-//! A site of ours whose processes die by `kill -9`, one by one or all at once, and whose gatekeeper is started again as a
-//! service manager would do it. Nobody starts the others but the site itself.
+//! A site of ours whose processes die by `kill -9`, one by one or all at once. `gridiron serve` is started again as a
+//! service manager would do it: the gatekeeper of a personal site, the launcher of a site for many accounts. Nobody starts
+//! the others but the site itself.
 
 use crate::{
+    accounts::Account,
     command::{self, Running, lifeline, wait_for_end},
     pki::{Pki, host_name},
     processes,
     user::gridiron,
-    world::Setup,
 };
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{
     fs,
     net::TcpListener,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt, fs::chown},
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -24,6 +28,8 @@ const PORTS: std::ops::Range<u16> = 20_000..30_000;
 /// What can die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
+    /// What is root, at a site for many accounts.
+    Launcher,
     /// The front door.
     Gatekeeper,
     /// The account's job manager.
@@ -33,12 +39,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Gatekeeper, Self::JobManager, Self::Reaper];
-
     /// The first argument of its command line.
     fn word(self) -> &'static str {
         match self {
+            Self::Launcher => "listen",
             Self::Gatekeeper => "serve",
             Self::JobManager => "jobmanager",
             Self::Reaper => "reaper",
@@ -51,43 +55,79 @@ pub struct MortalSite {
     dir: PathBuf,
     file: PathBuf,
     contact: String,
-    gatekeeper: Option<Running>,
+    /// Who runs the jobs.
+    account: String,
+    roles: &'static [Role],
+    /// What the service manager starts: the first of the roles.
+    served: Option<Running>,
 }
 
 impl MortalSite {
-    /// Writes the site file into `dir` and serves it.
+    /// Makes a personal site in `dir` and serves it.
     pub fn start(dir: &Path, pki: &Pki) -> Self {
+        fs::create_dir(dir.join("log")).expect("writable");
+        let roles = &[Role::Gatekeeper, Role::JobManager, Role::Reaper];
+        Self::start_as(dir, pki, &pki.host.key, &crate::world::account(), roles, "run_as_root = true\n")
+    }
+
+    /// Makes a site in `dir` where root starts everything: the gatekeeper runs as the one account, jobs as the other.
+    pub fn start_with_launcher(dir: &Path, pki: &Pki, gatekeeper: &Account, person: &Account) -> Self {
+        for folder in ["log", "register", "run", "state"] {
+            fs::create_dir(dir.join(folder)).expect("writable");
+        }
+        let key = dir.join("hostkey.pem");
+        fs::copy(&pki.host.key, &key).expect("writable");
+        for own in [&key, &dir.join("log"), &dir.join("register")] {
+            chown(own, Some(gatekeeper.uid), Some(gatekeeper.gid)).expect("only root comes here");
+        }
+        let launcher = format!("[launcher]\nuser = {:?}\nsocket = \"run/launcher.sock\"\n", gatekeeper.name);
+        let roles = &[Role::Launcher, Role::Gatekeeper, Role::JobManager, Role::Reaper];
+        Self::start_as(dir, pki, &key, &person.name, roles, &launcher)
+    }
+
+    fn start_as(
+        dir: &Path,
+        pki: &Pki,
+        key: &Path,
+        account: &str,
+        roles: &'static [Role],
+        more: &str,
+    ) -> Self {
         let port = free_port();
         let host = host_name();
-        fs::write(dir.join("grid-mapfile"), Setup::default().gridmap(pki)).expect("writable");
-        fs::create_dir(dir.join("log")).expect("writable");
+        fs::write(dir.join("grid-mapfile"), format!("\"{}\" {account}\n", pki.alice.subject))
+            .expect("writable");
         let text = format!(
-            "[gatekeeper]\nlisten = \"[::]:{port}\"\nhost = {host:?}\ncertificate = {:?}\nkey = {:?}\ntrust = {trust:?}\n\
-             run_as_root = true\n\
-             [jobmanager]\nhost = {host:?}\n",
+            "[gatekeeper]\nlisten = \"[::]:{port}\"\nhost = {host:?}\ncertificate = {:?}\nkey = {key:?}\n\
+             trust = {trust:?}\n{more}[jobmanager]\nhost = {host:?}\n",
             pki.host.certificate,
-            pki.host.key,
             trust = pki.trust,
         );
         let file = dir.join("gridiron.toml");
         fs::write(&file, text).expect("writable");
         let contact = format!("{host}:{port}");
-        let mut site = Self { dir: dir.to_owned(), file, contact, gatekeeper: None };
-        site.start_gatekeeper();
+        let mut site =
+            Self { dir: dir.to_owned(), file, contact, account: account.to_owned(), roles, served: None };
+        site.serve();
         site
     }
 
-    /// Starts the gatekeeper, unless it runs, and waits until it serves.
+    /// Starts `gridiron serve`, unless it runs, and waits until it serves.
     #[track_caller]
-    pub fn start_gatekeeper(&mut self) {
-        if self.gatekeeper.is_some() {
+    pub fn serve(&mut self) {
+        if self.served.is_some() {
             return;
         }
         let mut command = lifeline(&gridiron());
         command.arg("serve").arg("--config").arg(&self.file).env_remove("X509_USER_PROXY");
-        let gatekeeper = Running::start(command, None);
-        gatekeeper.wait_for("GRAM contact: ");
-        self.gatekeeper = Some(gatekeeper);
+        let served = Running::start(command, None);
+        served.wait_for("GRAM contact: ");
+        self.served = Some(served);
+    }
+
+    /// What can die here; the first is what has to be [served](Self::serve) again.
+    pub fn roles(&self) -> &'static [Role] {
+        self.roles
     }
 
     /// `host:port`, the same after every death.
@@ -105,8 +145,8 @@ impl MortalSite {
         for victim in &victims {
             assert!(wait_for_end(victim, deadline), "a process outlives SIGKILL");
         }
-        if roles.contains(&Role::Gatekeeper) {
-            self.gatekeeper = None;
+        if self.roles.first().is_some_and(|first| roles.contains(first)) {
+            self.served = None;
         }
         victims.len()
     }
@@ -144,12 +184,12 @@ impl MortalSite {
     }
 
     fn account(&self) -> PathBuf {
-        self.dir.join("state").join(crate::world::account())
+        self.dir.join("state").join(&self.account)
     }
 
     /// What everybody has logged, for messages of failing tests.
     pub fn logs(&self) -> String {
-        let mut logs = self.gatekeeper.as_ref().map(Running::errors_so_far).unwrap_or_default();
+        let mut logs = self.served.as_ref().map(Running::errors_so_far).unwrap_or_default();
         for file in ["jobmanager.log", "reaper/log"] {
             logs.push_str(&fs::read_to_string(self.account().join(file)).unwrap_or_default());
         }

@@ -1,4 +1,4 @@
-//! `kill -9` of gatekeeper, job manager and reaper, one by one and all at once, at random instants, while jobs run and more
+//! `kill -9` of launcher, gatekeeper, job manager and reaper, one by one and all at once, at random instants, while jobs run and more
 //! arrive (docs/durability.md). Every accepted job ends exactly once with its own exit code under the contact that its
 //! submitter was given; every refused one never runs. The jobs keep a book of their own, so that no word of ours is taken for it.
 //!
@@ -16,11 +16,14 @@ mod crash_load;
 use crash_load::{Load, Random};
 use e2e::{
     Kind, User,
-    mortal_site::{MortalSite, Role},
+    accounts::{self, Account, Rank},
+    mortal_site::MortalSite,
     stock,
 };
 use std::{
-    env, fs,
+    env,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -52,6 +55,27 @@ fn everything_dies_at_random_instants() {
     finish(&site, load);
 }
 
+/// The same at a site for many accounts, where root starts a launcher, and that one the others.
+#[test]
+fn everything_dies_behind_a_launcher() {
+    let Some(user) = user() else { return };
+    if !accounts::can_be_made() {
+        return;
+    }
+    let folder = user.temporary();
+    fs::set_permissions(folder, Permissions::from_mode(0o711)).expect("ours");
+    let gatekeeper = Account::new("gk", Rank::System, folder, false);
+    let person = Account::new("person", Rank::Person, folder, false);
+    let site = folder.join("site");
+    fs::create_dir(&site).expect("writable");
+    let mut random = Random::new();
+    let mut site = MortalSite::start_with_launcher(&site, &user.pki, &gatekeeper, &person);
+    let load = Load::start(&user, site.contact(), &mut random);
+    load.wait_for(JOBS);
+    deaths(&mut site, &load, &mut random, kills(KILLS));
+    finish(&site, load);
+}
+
 #[test]
 fn the_disk_is_full_for_ten_seconds() {
     let Some(user) = user() else { return };
@@ -64,6 +88,7 @@ fn the_disk_is_full_for_ten_seconds() {
     let filler = disk.fill_for(FULL);
     deaths(&mut site, &load, &mut random, kills(KILLS_ON_FULL_DISK));
     filler.join().expect("the disk was filled");
+    assert!(load.refused_with("No space left on device") > 0, "nobody was told that the disk is full");
     finish(&site, load);
 }
 
@@ -86,16 +111,14 @@ fn deaths(site: &mut MortalSite, load: &Load, random: &mut Random, number: u64) 
     for _ in 0..number {
         running += load.running();
         thread::sleep(PAUSE + random.up_to(PAUSE));
-        let all = Role::ALL;
-        let victims = match random.below(4) {
-            3 => &all[..],
-            one => &all[one as usize..=one as usize],
-        };
+        let all = site.roles();
+        let one = random.below(all.len() as u64 + 1) as usize;
+        let victims = all.get(one..=one).unwrap_or(all);
         dead += site.kill(victims);
-        if victims.contains(&Role::Gatekeeper) {
+        if victims.contains(&all[0]) {
             // As long as a service manager may take.
             thread::sleep(random.up_to(PAUSE));
-            site.start_gatekeeper();
+            site.serve();
         }
     }
     eprintln!(

@@ -4,6 +4,8 @@
 //! Texts are each program's own. Whether it says that the *submission* or the *job* failed tells when the site found
 //! out: the stock one accepts first and asks the scheduler adapter later, ours may know at once.
 
+#![allow(clippy::expect_used, reason = "a test harness fails by panicking")]
+
 use e2e::{Finished, Kind, World, matrix, world::Setup};
 
 matrix!(
@@ -235,6 +237,7 @@ fn account_of_somebody_else(world: &World) {
 }
 
 /// A site that lets nobody in for a while.
+#[allow(clippy::expect_used, reason = "the helpers of tests fail by panicking, as tests do")]
 mod nologin {
     use super::{Kind, Setup, World, number};
     use e2e::Kind::{Ours, Stock};

@@ -8,6 +8,7 @@
 )]
 
 use e2e::{
+    Finished,
     Kind::{self, Ours, Stock},
     Running, World,
     by_hand::{Delegation, post},
@@ -18,11 +19,13 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpStream},
+    ops::Deref,
     thread,
     time::{Duration, Instant},
 };
 
-/// How soon somebody who behaves has been served, from the start of his program to its end.
+/// How soon somebody who behaves has been served, from the start of his program to its end, where it takes less than a
+/// fifth of that when nobody else is there: on a machine that is busy with other things, five times what it takes then.
 const SOON: Duration = Duration::from_secs(1);
 /// How much the gatekeeper may grow, in kB: 256 handshakes of at most 256 KiB each would be 64 MiB.
 const GROWTH: u64 = 64 * 1024;
@@ -31,12 +34,31 @@ const GROWTH: u64 = 64 * 1024;
 const SHORT: &str = "[gatekeeper.limits]\nhandshake_seconds = 6\nrequest_seconds = 6\nidle_seconds = 3";
 
 /// A site of ours, with a user of the stock make where there is one.
-fn site(lines: &str) -> Option<World> {
+fn site(lines: &str) -> Option<Besieged> {
     let client = if stock::missing(stock::CLIENT).is_empty() { Stock } else { Ours };
     let setup = Setup { gatekeeper_lines: vec![lines.to_owned()], ..Setup::default() };
     let world = World::new(client, Ours, &setup)?;
-    good(&world, Duration::from_secs(20)); // whatever is slow the first time only
-    Some(world)
+    // The first one also pays for whatever is slow the first time only.
+    let quiet = (0..3).map(|_| ping(&world).took).min().unwrap_or_default();
+    Some(Besieged { world, soon: SOON.max(5 * quiet) })
+}
+
+/// A site of ours, and how soon somebody who behaves is to be served there.
+struct Besieged {
+    world: World,
+    soon: Duration,
+}
+
+impl Deref for Besieged {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+fn ping(world: &World) -> Finished {
+    world.run("globusrun", ["-a", "-r", world.contact()])
 }
 
 fn connect(world: &World) -> TcpStream {
@@ -49,9 +71,9 @@ fn connect(world: &World) -> TcpStream {
 
 /// Somebody who behaves is let in, soon.
 #[track_caller]
-fn good(world: &World, within: Duration) {
-    let out = world.run("globusrun", ["-a", "-r", world.contact()]);
-    assert!(out.code == 0 && out.took < within, "{out:#?}");
+fn good(world: &Besieged) {
+    let out = ping(world);
+    assert!(out.code == 0 && out.took < world.soon, "{out:#?}");
 }
 
 /// Reads until the other end closes; how many bytes came. A reset is an end, too.
@@ -84,7 +106,7 @@ fn is_well(world: &World, before: u64) {
     assert!(peak < before + GROWTH, "VmRSS was {before} kB, is {now} kB, was up to {peak} kB");
     let logs = site.logs();
     assert!(!logs.contains("panicked"), "{logs}");
-    good(world, Duration::from_secs(20));
+    assert_eq!(ping(world).code, 0);
 }
 
 /// Bytes that look random but are the same each time.
@@ -154,7 +176,7 @@ fn slow_and_half_closed() {
         for stream in &mut slow {
             stream.write_all(&[byte]).expect("open");
         }
-        good(&world, SOON);
+        good(&world);
         thread::sleep(Duration::from_secs(1));
     }
     for stream in half.iter_mut().chain(&mut silent).chain(&mut slow) {
@@ -184,7 +206,7 @@ fn two_thousand_idle_connections() {
     for hundred in 0..20 {
         idle.extend((0..100).map(|_| connect(&world)));
         if hundred % 5 == 4 {
-            good(&world, SOON);
+            good(&world);
         }
     }
     // Half of them have begun to speak.
@@ -192,11 +214,11 @@ fn two_thousand_idle_connections() {
         let _ = stream.write_all(&[22, 3, 1, 0x3F, 0xFF, 1]);
     }
     for _ in 0..5 {
-        good(&world, SOON);
+        good(&world);
     }
     is_well(&world, before);
     drop(idle);
-    good(&world, SOON);
+    good(&world);
 }
 
 /// Others are served while somebody opens connections as fast as he can.
@@ -217,7 +239,7 @@ fn a_flood_of_connections() {
             }
         });
         for _ in 0..5 {
-            good(&world, SOON);
+            good(&world);
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
@@ -298,7 +320,7 @@ fn sixty_kilobytes_of_certificates() {
         let audit = world.our_site().audit_beyond(lines);
         assert_eq!(audit.len(), lines + 1);
         assert_eq!(audit[lines]["outcome"], "refused", "{}", audit[lines]);
-        good(&world, SOON);
+        good(&world);
     }
     is_well(&world, before);
 }
@@ -317,7 +339,7 @@ fn job_contact_under_siege() {
         let _ = stream.write_all(&noise(seed, 500));
     }
     let out = world.run("globusrun", ["-status", &job]);
-    assert!(out.stdout.starts_with("ACTIVE") && out.took < SOON, "{out:#?}");
+    assert!(out.stdout.starts_with("ACTIVE") && out.took < world.soon, "{out:#?}");
     let reply = world.speaker(&world.pki.mallory).ask(&job, "cancel");
     assert_ne!(reply.number("failure-code"), 0, "{reply:?}");
     drop(idle);

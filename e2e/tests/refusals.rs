@@ -235,6 +235,54 @@ fn at_ours() {
     Cases::play(Ours);
 }
 
+/// A revocation list that has run out, at a site that would rather go by it than stop working.
+#[test]
+fn an_old_list_may_be_tolerated() {
+    let (pki, folder) = (Pki::shared(), temporary_folder());
+    let trust = folder.path().join("trust");
+    forgery::copy_trust(&pki.trust, &trust);
+    let workshop = Workshop { pki: &pki, folder: folder.path() };
+    workshop.revoke(&pki.authority, &[&pki.carol], -3, -1, &trust);
+    let gatekeeper_lines = vec!["crl_out_of_date = \"warn\"".to_owned()];
+    let setup = Setup { gatekeeper_lines, trust: Some(trust), ..Setup::default() };
+    let Some(world) = World::new(Ours, Ours, &setup) else { return };
+    let ping = || world.run("globusrun", ["-a", "-r", world.contact()]).code;
+    let last = || world.our_site().audit().pop().unwrap_or_default();
+    assert_eq!(ping(), 0);
+    assert!(
+        last()["warning"].as_str().is_some_and(|warning| warning.contains("is out of date")),
+        "{}",
+        last()
+    );
+    world.proxy_init(&world.pki.carol, &[]);
+    assert_ne!(ping(), 0, "what the list says counts");
+    world.our_site().audit_beyond(1);
+    assert_eq!(last()["code"], "revoked");
+}
+
+/// No client shows an expired proxy, so it is shown by hand.
+#[test]
+fn an_expired_proxy() {
+    let Some(world) = World::new(Ours, Ours, &Setup::default()) else { return };
+    let proxy = world.file("expired");
+    e2e::pki::expired_proxy(&world.pki.alice, &proxy);
+    let mut command = Command::new("openssl");
+    command.args([
+        "s_client",
+        "-quiet",
+        "-nocommands",
+        "-noservername",
+        "-tls1_2",
+        "-connect",
+        world.contact(),
+    ]);
+    command.arg("-cert").arg(&proxy).arg("-key").arg(&proxy).arg("-cert_chain").arg(&proxy);
+    let told = Running::start(command, None).finish();
+    assert!(told.stderr.contains("alert certificate expired"), "{told:#?}");
+    let audit = world.our_site().audit_beyond(0);
+    assert_eq!((audit.len(), &audit[0]["code"]), (1, &"expired".into()));
+}
+
 /// Who is let in is told as whom and by which line; an unknown subject is not.
 #[test]
 fn explaining_who_is_let_in() {
@@ -256,4 +304,21 @@ fn explaining_who_is_let_in() {
     let told = explain(&["subject", &world.pki.mallory.subject]);
     assert!(told.code == 1 && told.stdout.starts_with("refused (unmapped): "), "{told:#?}");
     assert!(world.our_site().audit().is_empty(), "questions are no requests");
+}
+
+/// Who asks too often is told so in words and with a number of the protocol; others are served as ever.
+#[test]
+fn too_many_requests() {
+    let limits = "[gatekeeper.limits]\nrequests_burst = 2\nrequests_per_minute = 1";
+    let setup = Setup { gatekeeper_lines: vec![limits.to_owned()], ..Setup::default() };
+    let Some(world) = World::new(Stock, Ours, &setup) else { return };
+    let submit = || world.run("globusrun", ["-q", "-r", world.contact(), "&(executable=/bin/true)"]);
+    for _ in 0..2 {
+        submit().ok();
+    }
+    let refused = submit();
+    assert!(refused.code == 3 && refused.stderr.contains("too many requests of"), "{refused:#?}");
+    assert_eq!(world.our_site().audit().pop().unwrap_or_default()["code"], "too_many_requests");
+    world.proxy_init(&world.pki.carol, &[]);
+    submit().ok();
 }

@@ -1,18 +1,23 @@
-//! The audit file: one JSON line per decision, written with one append.
+//! The audit: one JSON line per decision, written with one append, and copied into a database where one is configured.
 
 pub mod database;
 pub mod entry;
+mod file;
 pub mod reader;
 pub mod recorder;
 
+use crate::metrics::{Decision, Metrics};
 use crate::refusal::Refusal;
+use entry::Entry;
+use file::AuditFile;
+use recorder::Recorder;
 use serde::Serialize;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// Longest text of a peer that gets into a line, in characters.
 const MAX_TEXT: usize = 1024;
@@ -112,6 +117,16 @@ impl Record {
         }
     }
 
+    /// The words under which it is counted.
+    fn counted(&self, outcome: Outcome) -> Decision {
+        let (outcome, code) = match outcome {
+            Outcome::Granted => ("granted", "ok"),
+            Outcome::Rejected => ("rejected", "job_manager_said_no"),
+            Outcome::Refused => ("refused", "refused"),
+        };
+        Decision { operation: self.operation.unwrap_or("none"), outcome, code: self.code.unwrap_or(code) }
+    }
+
     /// The line, with its end. JSON escapes whatever a peer has put into its texts; long ones are cut.
     fn line(&self, outcome: Outcome) -> serde_json::Result<Vec<u8>> {
         #[derive(Serialize)]
@@ -135,92 +150,134 @@ impl Record {
     }
 }
 
-/// The open audit file. When somebody moves it away (log rotation) the next line starts a new one.
+/// Where and how decisions are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// The file.
+    pub file: PathBuf,
+    /// It is put aside when it is larger than this, in bytes; 0: never.
+    pub rotate_bytes: u64,
+    /// So many files are kept that were put aside.
+    pub keep: usize,
+    /// A database that gets every line too.
+    pub database: Option<String>,
+}
+
+/// The audit: file, database and counters.
 #[derive(Debug)]
 pub struct Audit {
-    path: PathBuf,
-    file: Mutex<File>,
+    config: AuditConfig,
+    file: AuditFile,
+    database: Mutex<Option<(Recorder, JoinHandle<()>)>>,
+    metrics: Metrics,
 }
 
 impl Audit {
-    /// Opens or creates the file (0600), and its folder (0700).
-    pub fn open(path: &Path) -> io::Result<Self> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
-        Ok(Self { path: path.to_owned(), file: Mutex::new(append(path)?) })
+    /// Opens or creates the file (0600), and its folder (0700). Whether the database is there is seen later: what is
+    /// recorded waits for it.
+    pub fn open(config: AuditConfig, metrics: Metrics) -> io::Result<Self> {
+        let file = AuditFile::open(&config)?;
+        let database = config.database.clone().map(|url| {
+            let (recorder, writing) = Recorder::new(url);
+            (recorder, tokio::spawn(writing))
+        });
+        Ok(Self { config, file, database: Mutex::new(database), metrics })
     }
 
-    /// Its file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// As it was opened.
+    pub fn config(&self) -> &AuditConfig {
+        &self.config
     }
 
-    /// Writes one line. A decision that cannot be recorded is logged with its content.
+    /// Records one decision. One that cannot be recorded is logged with its content.
     pub fn write(&self, record: &Record, outcome: Outcome) {
-        let written = record.line(outcome).map_err(io::Error::from).and_then(|line| self.append(&line));
+        self.metrics.decisions.get_or_create(&record.counted(outcome)).inc();
+        let written = record.line(outcome).map_err(io::Error::from).and_then(|line| {
+            // Also when it waits for room in the file.
+            self.copy(&line);
+            self.file.append(line)
+        });
         if let Err(error) = written {
-            tracing::error!(%error, path = %self.path.display(), ?record, ?outcome, "audit line not written");
+            self.metrics.audit_failures.inc();
+            tracing::error!(%error, path = %self.config.file.display(), ?record, ?outcome, "audit line not written");
         }
     }
 
-    fn append(&self, line: &[u8]) -> io::Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_same(&self.path, &file)? {
-            *file = append(&self.path)?;
-        }
-        file.write_all(line)
+    /// Whether decisions can be recorded, or at least wait until they can be.
+    pub fn is_open(&self) -> bool {
+        self.file.is_open()
     }
-}
 
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
-}
+    /// For the database.
+    fn copy(&self, line: &[u8]) {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((recorder, _)) = &*database else { return };
+        let entry = Entry::parse(&String::from_utf8_lossy(line));
+        if !entry.is_ok_and(|entry| recorder.record(entry)) {
+            self.metrics.audit_failures.inc();
+            tracing::error!("an audit line is in the file only; later: gridiron audit --import");
+        }
+    }
 
-/// Whether the path still leads to this file.
-fn is_same(path: &Path, file: &File) -> io::Result<bool> {
-    let open = file.metadata()?;
-    Ok(fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (open.dev(), open.ino())))
+    /// Waits until the database has what was recorded, for so long.
+    pub async fn close(&self, patience: Duration) {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((recorder, writing)) = database else { return };
+        drop(recorder);
+        if tokio::time::timeout(patience, writing).await.is_err() {
+            tracing::error!("audit lines are in the file only; later: gridiron audit --import");
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use database::Database;
+    use entry::Question;
 
     fn record() -> Record {
         Record::new(jiff::Timestamp::UNIX_EPOCH, "r1".into(), "[::1]:5".parse().unwrap())
     }
 
-    fn lines(path: &Path) -> Vec<serde_json::Value> {
-        fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    #[test]
-    fn a_line_per_decision() {
+    #[tokio::test]
+    async fn a_decision_is_in_the_file_in_the_database_and_counted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log/audit.jsonl");
-        let audit = Audit::open(&path).unwrap();
+        let url = format!("sqlite:{}", folder.path().join("audit.sqlite").display());
+        let config =
+            AuditConfig { file: path.clone(), rotate_bytes: 0, keep: 0, database: Some(url.clone()) };
+        let metrics = Metrics::default();
+        let audit = Audit::open(config, metrics.clone()).unwrap();
         audit.write(&record(), Outcome::Granted);
-        let hostile =
-            Record { subject: Some("/CN=\"x\"\n{".into()), reason: Some("é".repeat(5000)), ..record() };
+        let hostile = Record {
+            request: "r2".into(),
+            subject: Some("/CN=\"x\"\n{".into()),
+            reason: Some("é".repeat(5000)),
+            code: Some("banned"),
+            ..record()
+        };
         audit.write(&hostile, Outcome::Refused);
-        let lines = lines(&path);
+        audit.close(Duration::from_secs(20)).await;
+
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[0]["outcome"], "granted");
         assert_eq!(lines[0]["time"], "1970-01-01T00:00:00Z");
         assert_eq!(lines[0].get("subject"), None);
         assert_eq!(lines[1]["subject"], "/CN=\"x\"\n{");
         assert_eq!(lines[1]["reason"].as_str().unwrap().chars().count(), MAX_TEXT);
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-    }
 
-    #[test]
-    fn a_moved_file_is_followed_by_a_new_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, moved) = (folder.path().join("a"), folder.path().join("a.1"));
-        let audit = Audit::open(&path).unwrap();
-        audit.write(&record(), Outcome::Granted);
-        fs::rename(&path, &moved).unwrap();
-        audit.write(&record(), Outcome::Granted);
-        assert_eq!((lines(&path).len(), lines(&moved).len()), (1, 1));
+        let entries = Database::open(&url).await.unwrap().find(&Question::default(), 9).await.unwrap();
+        let copies: Vec<_> = entries.iter().map(|entry| serde_json::to_value(entry).unwrap()).collect();
+        assert_eq!(copies, lines);
+        let page = metrics.page();
+        for labels in [
+            r#"{operation="none",outcome="granted",code="ok"} 1"#,
+            r#"{operation="none",outcome="refused",code="banned"} 1"#,
+        ] {
+            assert!(page.contains(labels), "{page}");
+        }
     }
 }

@@ -4,6 +4,8 @@ mod limits;
 
 pub use limits::{Limit, Limits};
 
+use crate::audit::AuditConfig;
+use crate::audit::database::check_url;
 use gsi::chain::{ChainPolicy, CrlOutOfDate};
 use gsi::signature::MIN_RSA_BITS;
 use serde::Deserialize;
@@ -37,6 +39,16 @@ pub struct Config {
     pub gridmapdir: Option<PathBuf>,
     /// Audit log file (JSON lines).
     pub audit: PathBuf,
+    /// It is put aside (`.1`, `.2` …) when it has so many megabytes; 0: never.
+    #[serde(default = "default_audit_megabytes")]
+    pub audit_megabytes: u64,
+    /// So many files that were put aside are kept.
+    #[serde(default = "default_audit_files")]
+    pub audit_files: usize,
+    /// A database that gets every audit line too: a `sqlite:` or `postgres:` URL without a password.
+    pub audit_database: Option<String>,
+    /// Address of the metrics page for Prometheus, such as `127.0.0.1:9119`; none: no page.
+    pub metrics: Option<String>,
     /// The gatekeeper's own folder of accounts with unfinished jobs; made when missing.
     pub register: PathBuf,
     /// State directory shared with the job managers: `<state>/<account>/`.
@@ -78,7 +90,18 @@ impl Config {
         self.banned.clone().unwrap_or_else(|| self.gridmap.with_file_name("banned"))
     }
 
-    /// What is wrong with the numbers.
+    /// Where and how decisions are recorded.
+    #[must_use]
+    pub fn audit_config(&self) -> AuditConfig {
+        AuditConfig {
+            file: self.audit.clone(),
+            rotate_bytes: self.audit_megabytes.saturating_mul(1_000_000),
+            keep: self.audit_files,
+            database: self.audit_database.clone(),
+        }
+    }
+
+    /// What is wrong with the numbers and addresses.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.limits.problems();
@@ -87,6 +110,9 @@ impl Config {
                 "`min_rsa_bits` is {}; keys of less than {MIN_RSA_BITS} bits cannot be let in",
                 self.min_rsa_bits
             ));
+        }
+        if let Some(Err(error)) = self.audit_database.as_deref().map(check_url) {
+            problems.push(error.to_string());
         }
         problems
     }
@@ -101,6 +127,14 @@ pub struct ServiceConfig {
     /// Limited proxies may submit.
     #[serde(default)]
     pub accept_limited: bool,
+}
+
+fn default_audit_megabytes() -> u64 {
+    64
+}
+
+fn default_audit_files() -> usize {
+    16
 }
 
 fn default_min_rsa_bits() -> usize {

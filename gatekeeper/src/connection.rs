@@ -6,6 +6,7 @@
 use crate::attendance::Attendance;
 use crate::audit::{Audit, Outcome, Record};
 use crate::config::Limits;
+use crate::metrics::Metrics;
 use crate::policy::{Asker, Permit};
 use crate::rate::Rates;
 use crate::refusal::{Answer, Refusal};
@@ -31,6 +32,8 @@ pub struct Site {
     pub managers: Arc<Attendance>,
     /// Where decisions are recorded.
     pub audit: Arc<Audit>,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Deadlines.
     pub limits: Limits,
     /// How often subjects have asked lately.
@@ -137,6 +140,7 @@ pub async fn serve(accepted: Accepted, site: &Site, door: &Door, keys: &KeyPool)
     match Box::pin(authenticate(tcp, place, site, door, keys)).await {
         // The place is kept as long as the conversation lasts.
         Ok((stream, delegated, place)) => {
+            site.metrics.handshake.observe(since.elapsed());
             let asker = Asker::from(stream.peer());
             record.warning = stream.peer().tolerated.first().map(ToString::to_string);
             let conversation = Conversation::new(stream, since, record, asker, delegated);
@@ -169,7 +173,7 @@ async fn authenticate(
         accepted = handshake => accepted.map_err(|_| Refusal::HandshakeDeadline)??,
         () = place.pushed_out() => return Err(Refusal::Crowded(Crowded::PushedOut)),
     };
-    let guest = place.welcome(&stream.peer().identity);
+    let guest = place.welcome(stream.peer().owner());
     Ok((stream, credential.map(|credential| credential.to_pem()), guest))
 }
 
@@ -259,8 +263,8 @@ where
         site: &Site,
     ) -> Result<Conversation<Permitted, Stream>, Conversation<Answered, Stream>> {
         let Requested { asker, target, operation, .. } = &self.step;
-        if let Err(wait) = site.rates.take(&asker.identity, &site.limits, Instant::now().into_std()) {
-            let (subject, job) = (asker.identity.clone(), matches!(operation, Operation::Job(_)));
+        if let Err(wait) = site.rates.take(&asker.owner, &site.limits, Instant::now().into_std()) {
+            let (subject, job) = (asker.owner.clone(), matches!(operation, Operation::Job(_)));
             return Err(self.refuse(&Refusal::TooManyRequests { subject, wait, job }));
         }
         match site.rules.decide(asker, target, Timestamp::now()) {
@@ -319,6 +323,9 @@ where
     async fn submit(&self, job: &JobRequest, site: &Site, ourselves: &str) -> Result<SubmitReply, Refusal> {
         let Permitted { asker, delegated, permit, .. } = &self.step;
         let credential = delegated.as_ref().ok_or(Refusal::NoCredential)?;
+        if !site.audit.is_open() {
+            return Err(Refusal::Unrecorded);
+        }
         let request = v1::SubmitRequest {
             request_id: self.record.request.clone(),
             identity: asker.identity.to_string(),
@@ -333,10 +340,11 @@ where
             gatekeeper_port: u32::from(site.port),
             gatekeeper_subject: ourselves.to_owned(),
         };
-        let total = site.limits.total();
+        let (total, handed_over) = (site.limits.total(), Instant::now());
         let submitting = site.managers.submit(permit.account(), &request);
         let reply = tokio::time::timeout_at(self.since + total, submitting);
         let reply = reply.await.map_err(|_| Refusal::TotalDeadline(total))??;
+        site.metrics.job_manager.observe(handed_over.elapsed());
         let error = u16::try_from(reply.error).unwrap_or(GramError::PROTOCOL_FAILED.0);
         Ok(SubmitReply { error, contact: reply.job_contact, message: reply.message })
     }
@@ -367,6 +375,7 @@ where
     /// Records the decision, sends the answer and closes.
     async fn tell(mut self, site: &Site) {
         site.audit.write(&self.record, self.step.outcome);
+        site.metrics.answer.observe(self.since.elapsed());
         let Some(message) = self.step.answer.encode() else { return };
         let deadline = Instant::now() + site.limits.request();
         match exchange::write_message(&mut self.stream, &message, deadline).await {

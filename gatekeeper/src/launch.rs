@@ -45,6 +45,18 @@ pub enum LaunchError {
     Register(#[from] io::Error),
 }
 
+impl LaunchError {
+    /// The same for another request, which waited for the same start.
+    fn for_another(&self) -> Self {
+        match self {
+            Self::Start(NotStarted::Refused { account, refusal }) => {
+                Self::Start(NotStarted::Refused { account: account.clone(), refusal: *refusal })
+            }
+            other => Self::Earlier(other.to_string()),
+        }
+    }
+}
+
 /// The job managers of a site's accounts.
 #[derive(Debug)]
 pub struct Launcher {
@@ -61,7 +73,7 @@ type Slot = tokio::sync::Mutex<SlotState>;
 struct SlotState {
     running: Option<Running>,
     /// When the last start failed, and why: requests that waited for it share the failure and do not try in turn.
-    failure: Option<(Instant, String)>,
+    failure: Option<(Instant, LaunchError)>,
 }
 
 /// A manager that answered.
@@ -144,10 +156,10 @@ impl Launcher {
     async fn running(&self, account: &str, slot: &Slot, gone: Option<u64>) -> Result<Running, LaunchError> {
         let asked = Instant::now();
         let mut state = slot.lock().await;
-        if let Some((when, reason)) = &state.failure
+        if let Some((when, error)) = &state.failure
             && *when > asked
         {
-            return Err(LaunchError::Earlier(reason.clone()));
+            return Err(error.for_another());
         }
         let generation = match &state.running {
             Some(running) if Some(running.generation) != gone => return Ok(running.clone()),
@@ -160,7 +172,7 @@ impl Launcher {
                 Ok(state.running.insert(Running { client, generation }).clone())
             }
             Err(error) => {
-                state.failure = Some((Instant::now(), error.to_string()));
+                state.failure = Some((Instant::now(), error.for_another()));
                 Err(error)
             }
         }

@@ -43,10 +43,18 @@ pub struct Metrics {
     pub answer: Seconds,
     /// From the hand-over of a job request to the job manager's word on it.
     pub job_manager: Seconds,
-    /// Job managers started.
-    pub started: Counter,
     /// Audit lines that could not be written.
     pub audit_failures: Counter,
+}
+
+/// A connection that is being served, as long as this lives.
+#[derive(Debug)]
+pub struct Open(Gauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// A histogram of durations.
@@ -67,6 +75,14 @@ impl Default for Seconds {
 }
 
 impl Metrics {
+    /// A connection has come in.
+    #[must_use]
+    pub fn connection(&self) -> Open {
+        self.connections.inc();
+        self.open.inc();
+        Open(self.open.clone())
+    }
+
     /// All metrics under their names, with this process's memory and open files as they are now.
     fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("gridiron_gatekeeper");
@@ -81,7 +97,6 @@ impl Metrics {
         ] {
             registry.register_with_unit(name, help, Unit::Seconds, seconds.0.clone());
         }
-        registry.register("job_manager_starts", "Job managers started", self.started.clone());
         registry.register("audit_failures", "Audit lines not written", self.audit_failures.clone());
         let resident: Gauge = Gauge::default();
         resident.set(resident_bytes().unwrap_or_default());
@@ -118,7 +133,7 @@ mod tests {
     #[test]
     fn the_page_has_every_series() {
         let metrics = Metrics::default();
-        metrics.connections.inc();
+        drop(metrics.connection());
         metrics.handshake.observe(Duration::from_millis(3));
         let refused = Decision { operation: "job", outcome: "refused", code: "unmapped" };
         metrics.decisions.get_or_create(&refused).inc();

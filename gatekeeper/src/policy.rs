@@ -20,6 +20,8 @@ pub struct Asker {
     pub identity: Subject,
     /// A limited proxy was shown.
     pub limited: bool,
+    /// Who is accountable for it: no proxy changes that.
+    pub owner: Subject,
     /// Every name in the chain that is no CA's: a ban on any of them counts.
     pub names: Vec<Subject>,
     /// The CAs that vouch for it, from the nearest to the root.
@@ -31,7 +33,8 @@ impl Asker {
     #[must_use]
     pub fn named(identity: Subject) -> Self {
         let names = vec![identity.clone()];
-        Self { subject: identity.clone(), identity, limited: false, names, authorities: Vec::new() }
+        let (subject, owner) = (identity.clone(), identity.clone());
+        Self { subject, identity, limited: false, owner, names, authorities: Vec::new() }
     }
 }
 
@@ -42,6 +45,7 @@ impl From<&Peer> for Asker {
             subject: peer.subject.clone(),
             identity: peer.identity.clone(),
             limited: peer.limited,
+            owner: peer.owner().clone(),
             names: subjects.filter(|name| !peer.authorities.contains(name)).cloned().collect(),
             authorities: peer.authorities.clone(),
         }

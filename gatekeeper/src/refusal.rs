@@ -97,6 +97,9 @@ pub enum Refusal {
     /// A job needs a credential and none was delegated.
     #[error("no credential was delegated")]
     NoCredential,
+    /// The audit file has not taken a line for long.
+    #[error("the audit file cannot be written, and no job is accepted unrecorded")]
+    Unrecorded,
     /// No job manager took the request.
     #[error(transparent)]
     JobManager(#[from] LaunchError),
@@ -173,7 +176,7 @@ impl Refusal {
             Self::NoSuchService(_) | Self::Target(TargetError::NoSuchName(_)) => Answer::Http(404),
             // Not refused, as far as we know: then nothing is claimed, and the client hears that the exchange failed (10).
             Self::JobManager(LaunchError::InDoubt(_)) => Answer::Close,
-            Self::JobManager(LaunchError::Register(_)) => Answer::refused_because(
+            Self::Unrecorded | Self::JobManager(LaunchError::Register(_)) => Answer::refused_because(
                 GramError::NO_RESOURCES,
                 &"the site cannot record your request at the moment (is its disk full?); try again later",
             ),
@@ -244,6 +247,9 @@ impl Refusal {
             Self::LimitedProxy(_) => "limited_proxy",
             Self::Body(_) => "malformed_job",
             Self::NoCredential => "no_credential",
+            Self::Unrecorded | Self::JobManager(LaunchError::Register(_)) => "unrecorded",
+            Self::JobManager(LaunchError::InDoubt(_)) => "in_doubt",
+            Self::JobManager(LaunchError::Start(NotStarted::Refused { .. })) => "account_unusable",
             Self::JobManager(_) => "job_manager",
             Self::TotalDeadline(_) => "total_timeout",
         }
@@ -354,6 +360,7 @@ mod tests {
             (Refusal::Target(TargetError::NoSuchName("a/b".into())), 93),
             (Refusal::ServiceUnusable("why".into()), 47),
             (Refusal::Body(WireError::Version(3)), 91),
+            (Refusal::Unrecorded, 3),
             (Refusal::JobManager(LaunchError::InDoubt("why".into())), 10),
             (Refusal::JobManager(LaunchError::Register(std::io::ErrorKind::StorageFull.into())), 3),
             (no_manager(launcher::protocol::Refusal::Root), 7),

@@ -9,10 +9,12 @@ pub use start::StartError;
 use crate::Config;
 use crate::audit::Record;
 use crate::connection::{self, Accepted, Door, Site};
+use crate::metrics::export;
 use crate::reload::Reloaded;
 use crate::settings::{Settings, Source};
 use gsi::KeyPool;
 use gsi::admission::Admission;
+use start::listen;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,9 +32,13 @@ const KEY_REUSE: Duration = Duration::from_secs(3600);
 /// How long to wait after a failed accept (out of descriptors), so as not to spin.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long to wait at the end for the audit database.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A bound gatekeeper.
 pub struct Gatekeeper {
     listener: TcpListener,
+    metrics: Option<TcpListener>,
     settings: Settings,
     keys: KeyPool,
     admission: Admission,
@@ -57,10 +63,12 @@ impl Gatekeeper {
     #[expect(clippy::unused_async, reason = "binding may come to need it, and needs a runtime around it")]
     pub async fn bind_to(source: Source, socket: Option<std::net::TcpListener>) -> io::Result<Self> {
         let (settings, listener) = Settings::start(source, socket)?;
+        let metrics = settings.metrics_address().map(listen).transpose()?;
         let admission = Admission::new(settings.site().limits.bounds());
         let keys = KeyPool::new(KEYS_AHEAD, KEY_REUSE);
         let (_, look_again) = mpsc::channel(1);
-        Ok(Self { listener, settings, keys, admission, connections: JoinSet::new(), look_again })
+        let metrics = metrics.map(|(listener, _)| listener);
+        Ok(Self { listener, metrics, settings, keys, admission, connections: JoinSet::new(), look_again })
     }
 
     /// With something that says when to read all files again, changed or not.
@@ -81,6 +89,11 @@ impl Gatekeeper {
         let runs_as = self.settings.site().rules.runs_as();
         tracing::info!(address = ?self.listener.local_addr().ok(), ?runs_as, "gatekeeper listens");
         self.settings.site().managers.resume(|account| runs_as.may_be(account))?;
+        let mut beside = JoinSet::new();
+        if let Some(listener) = self.metrics.take() {
+            tracing::info!(address = ?listener.local_addr().ok(), "metrics page");
+            beside.spawn(export::serve(listener, self.settings.site().metrics.clone()));
+        }
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
@@ -109,14 +122,23 @@ impl Gatekeeper {
         if self.settings.follow_file() {
             self.admission.set_bounds(self.settings.site().limits.bounds());
         }
+        let metrics = &self.settings.site().metrics;
+        let open = metrics.connection();
         let place = self.admission.enter(peer.ip());
+        if place.is_err() {
+            metrics.turned_away.inc();
+        }
         let (site, door) = (Arc::clone(self.settings.site()), Arc::clone(self.settings.door()));
         let keys = self.keys.clone();
         let id = uuid::Uuid::new_v4().to_string();
         let span = tracing::info_span!("connection", request = %id, %peer);
         let record = Record::new(jiff::Timestamp::now(), id, peer);
         let accepted = Accepted { tcp, place, since: Instant::now(), record };
-        self.connections.spawn(serve_one(accepted, site, door, keys).instrument(span));
+        let serving = async {
+            serve_one(accepted, site, door, keys).await;
+            drop(open);
+        };
+        self.connections.spawn(serving.instrument(span));
     }
 
     /// Takes what has come in already, closes the door, and waits for everybody inside.
@@ -133,6 +155,7 @@ impl Gatekeeper {
         if tokio::time::timeout(settings.site().limits.stop(), finishing).await.is_err() {
             tracing::warn!(left = connections.len(), "requests that did not finish in time are dropped");
         }
+        settings.site().audit.close(AUDIT_PATIENCE).await;
     }
 }
 

@@ -7,6 +7,7 @@ use crate::attendance::Attendance;
 use crate::audit::Audit;
 use crate::connection::{Door, Site};
 use crate::launch::Launcher;
+use crate::metrics::Metrics;
 use crate::reload::{Made, Reloaded};
 use crate::rules::SiteRules;
 use crate::server::StartError;
@@ -48,6 +49,9 @@ impl Source {
 /// The configuration in force and what was made of it.
 pub(crate) struct Settings {
     source: Reloaded<Config>,
+    /// What the file said when it was last looked at, whether it could be used or not.
+    tried: Arc<Config>,
+    /// What is in force.
     config: Arc<Config>,
     site: Arc<Site>,
     door: Arc<Reloaded<Door>>,
@@ -69,9 +73,11 @@ impl Settings {
         if uid == 0 && !config.run_as_root {
             return Err(StartError::Root);
         }
+        tell_about_descriptors(&config);
         let rules = SiteRules::ours(&config)?;
         let door = door(&config, rules.trust())?;
-        let audit = open_audit(&config)?;
+        let metrics = Metrics::default();
+        let audit = open_audit(&config, &metrics)?;
         let (listener, port) = match socket {
             Some(socket) => adopt(socket)?,
             None => listen(&config.listen)?,
@@ -83,16 +89,23 @@ impl Settings {
             rules,
             managers: Arc::new(managers),
             audit,
+            metrics,
             limits: config.limits.clone(),
             rates: Arc::default(),
             host: host(&config),
             port,
         };
-        Ok((Self { source, config, site: Arc::new(site), door: Arc::new(door) }, listener))
+        let (tried, site, door) = (Arc::clone(&config), Arc::new(site), Arc::new(door));
+        Ok((Self { source, tried, config, site, door }, listener))
     }
 
     pub(crate) fn site(&self) -> &Arc<Site> {
         &self.site
+    }
+
+    /// Where the metrics page shall be.
+    pub(crate) fn metrics_address(&self) -> Option<&str> {
+        self.config.metrics.as_deref()
     }
 
     pub(crate) fn door(&self) -> &Arc<Reloaded<Door>> {
@@ -102,13 +115,12 @@ impl Settings {
     /// Takes a changed configuration into use; true when there was one.
     pub(crate) fn follow_file(&mut self) -> bool {
         let config = self.source.current();
-        // What the file says has been tried already, with success or without.
-        if Arc::ptr_eq(&config, &self.config) {
+        if Arc::ptr_eq(&config, &self.tried) {
             return false;
         }
+        self.tried = Arc::clone(&config);
         let changes = differences(&self.config, &config);
         if changes.is_empty() {
-            self.config = config;
             return false;
         }
         let next = usable(&config).and_then(|()| self.reconfigured(&config));
@@ -122,14 +134,14 @@ impl Settings {
                 if !at_restart.is_empty() {
                     tracing::warn!(changed = ?at_restart, "these settings take effect when the gatekeeper is restarted");
                 }
-                (self.site, self.door) = (Arc::new(site), door);
+                (self.site, self.door, self.config) = (Arc::new(site), door, config);
+                true
             }
             Err(error) => {
                 tracing::error!(%error, "the changed configuration is not usable, the one before stays in force");
+                false
             }
         }
-        self.config = config;
-        true
     }
 
     /// Reads every file again, changed or not.
@@ -145,10 +157,10 @@ impl Settings {
         let rules = self.site.rules.reconfigured(config)?;
         // Made anew even when its files are the same: the trust directory and its policy, or a deadline, may not be.
         let door = Arc::new(door(config, rules.trust())?);
-        let audit = if self.site.audit.path() == config.audit {
+        let audit = if *self.site.audit.config() == config.audit_config() {
             Arc::clone(&self.site.audit)
         } else {
-            open_audit(config)?
+            open_audit(config, &self.site.metrics)?
         };
         let site =
             Site { rules, audit, limits: config.limits.clone(), host: host(config), ..(*self.site).clone() };
@@ -188,7 +200,8 @@ fn differences(old: &Config, new: &Config) -> Vec<Change> {
     look("banned", old.banned != new.banned, AtOnce);
     look("crl_out_of_date", old.crl_out_of_date != new.crl_out_of_date, AtOnce);
     look("min_rsa_bits", old.min_rsa_bits != new.min_rsa_bits, AtOnce);
-    look("audit", old.audit != new.audit, AtOnce);
+    look("audit", old.audit_config() != new.audit_config(), AtOnce);
+    look("metrics", old.metrics != new.metrics, AtRestart);
     look("grid_services", old.grid_services != new.grid_services, AtOnce);
     look("service", old.services != new.services, AtOnce);
     look("run_as_root", old.run_as_root != new.run_as_root, AtRestart);
@@ -211,6 +224,18 @@ fn starter(config: &Config, uid: u32) -> Starter {
     }
 }
 
+/// A connection needs a descriptor. Without one left, the next client waits until somebody has gone.
+fn tell_about_descriptors(config: &Config) {
+    /// For files, job managers' sockets and the like.
+    const OTHERS: u64 = 64;
+    let needed = config.limits.handshakes.saturating_add(config.limits.connections).saturating_add(OTHERS);
+    if let Some(allowed) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+        && allowed < needed
+    {
+        tracing::warn!(allowed, needed, "too few file descriptors for all connections; raise `ulimit -n`");
+    }
+}
+
 fn usable(config: &Config) -> Result<(), StartError> {
     match config.problems() {
         problems if problems.is_empty() => Ok(()),
@@ -222,10 +247,10 @@ fn host(config: &Config) -> String {
     config.host.clone().unwrap_or_else(endpoint::host_name)
 }
 
-fn open_audit(config: &Config) -> Result<Arc<Audit>, StartError> {
+fn open_audit(config: &Config, metrics: &Metrics) -> Result<Arc<Audit>, StartError> {
     let failed =
         |error: std::io::Error| StartError::File { path: config.audit.clone(), reason: error.to_string() };
-    Audit::open(&config.audit).map(Arc::new).map_err(failed)
+    Audit::open(config.audit_config(), metrics.clone()).map(Arc::new).map_err(failed)
 }
 
 /// The host credential as an acceptor, read again when one of its files changes.

@@ -110,9 +110,21 @@ impl Authority {
     /// # Errors
     /// When there is one already, the name is malformed, or files cannot be written.
     pub fn create(directory: &Path, new: &NewAuthority<'_>) -> Result<Self, GsiError> {
+        Name::parse_one_line(new.name)?;
+        Self::create_with_key(directory, new, PrivateKey::generate_rsa(new.bits)?)
+    }
+
+    /// The same with a key that exists already.
+    ///
+    /// # Errors
+    /// As [`Authority::create`].
+    pub fn create_with_key(
+        directory: &Path,
+        new: &NewAuthority<'_>,
+        key: PrivateKey,
+    ) -> Result<Self, GsiError> {
         let name = Name::parse_one_line(new.name)?;
         files::prepare(directory)?;
-        let key = PrivateKey::generate_rsa(new.bits)?;
         let certificate = issue::self_signed(&name, &key, new.days)?;
         let authority = Self { directory: directory.to_owned(), certificate, key };
         files::write_new_authority(&authority, new.passphrase)?;

@@ -42,6 +42,16 @@ pub struct Peer {
     pub tolerated: Vec<ChainError>,
 }
 
+impl Peer {
+    /// Who is accountable: the subject of the end entity's certificate. Differs from the identity below an independent
+    /// proxy, of which anybody can make as many as he likes.
+    pub fn owner(&self) -> &Subject {
+        let end_entity =
+            self.chain.iter().find(|certificate| certificate.kind() == CertificateType::EndEntity);
+        end_entity.map_or(&self.identity, |certificate| certificate.subject().subject())
+    }
+}
+
 /// A check with what it went by.
 #[derive(Debug)]
 pub struct Examination {

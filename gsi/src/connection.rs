@@ -135,7 +135,9 @@ fn meaning(alert: AlertDescription) -> String {
         AlertDescription::CertificateRequired => "it wants a certificate and we showed none",
         AlertDescription::ProtocolVersion => "it speaks no TLS version that we do",
         AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateUnknown
+        | AlertDescription::DecryptError
         | AlertDescription::AccessDenied => "it does not accept our certificate; its log says why",
         other => return format!("TLS alert {other:?}"),
     };

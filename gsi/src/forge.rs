@@ -218,6 +218,17 @@ impl Site {
     }
 }
 
+/// One of four RSA keys that everybody knows: for tests in which it does not matter whose key it is.
+pub(crate) fn known_rsa_key(number: usize) -> PrivateKey {
+    let pem = [
+        include_str!("../test-only-keys/test-only-1.pem"),
+        include_str!("../test-only-keys/test-only-2.pem"),
+        include_str!("../test-only-keys/test-only-3.pem"),
+        include_str!("../test-only-keys/test-only-4.pem"),
+    ];
+    PrivateKey::from_pem(pem[number].as_bytes(), None).unwrap()
+}
+
 fn sign(body: &[u8], signer: &PrivateKey) -> Vec<u8> {
     let signature = signer.sign(body, Digest::Sha256).unwrap();
     der::sequence(&[body, &signer.signature_algorithm(Digest::Sha256), &der::bit_string(&signature)])

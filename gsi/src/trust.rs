@@ -140,7 +140,7 @@ impl TrustDirectory {
 
     /// Reads everything and reports every problem.
     pub fn check(&self) -> Vec<TrustProblem> {
-        check::check(&self.shared.path, Timestamp::now())
+        check::check(&self.shared.path, self.policy, Timestamp::now())
     }
 
     /// What the directory holds about the CA of this name, re-read when it changed.

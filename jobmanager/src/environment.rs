@@ -75,6 +75,7 @@ pub fn environment(job: &Job, site: &Site) -> Vec<(OsString, OsString)> {
     set("LOGNAME".as_ref(), site.account.name.clone().into());
     set("GLOBUS_LOCATION".as_ref(), site.globus_location.clone().into());
     set("GLOBUS_GRAM_JOB_CONTACT".as_ref(), job.contact.clone().into());
+    set("GRIDIRON_REQUEST".as_ref(), job.origin.request_id.clone().into());
     set("GLOBUS_GASS_CACHE_DEFAULT".as_ref(), job.spec.gass_cache.to_os_string());
     set("X509_USER_PROXY".as_ref(), files.proxy().into());
     set("X509_CERT_DIR".as_ref(), site.trust_path().into());
@@ -128,6 +129,7 @@ pub(crate) mod tests {
                 "GLOBUS_GASS_CACHE_DEFAULT",
                 "GLOBUS_GRAM_JOB_CONTACT",
                 "GLOBUS_LOCATION",
+                "GRIDIRON_REQUEST",
                 "HOME",
                 "LD_LIBRARY_PATH",
                 "LOGNAME",

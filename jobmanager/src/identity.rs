@@ -60,7 +60,7 @@ pub struct Identity {
     port: AtomicU16,
     file: PathBuf,
     current: RwLock<Arc<Current>>,
-    listening: AbortHandle,
+    listening: OnceLock<AbortHandle>,
 }
 
 /// What is made from the credential in use.
@@ -117,7 +117,9 @@ impl Identity {
 
 impl Drop for Identity {
     fn drop(&mut self) {
-        self.listening.abort();
+        if let Some(listening) = self.listening.get() {
+            listening.abort();
+        }
     }
 }
 
@@ -297,20 +299,20 @@ impl Identities {
         };
         let subject = credential.identity().clone();
         let current = RwLock::new(Arc::new(self.prepare(credential)?));
-        // The listener holds the identity weakly: it ends when the identity is dropped.
-        let identity = Arc::new_cyclic(|weak| {
-            let serving = listener::Serving {
-                identity: weak.clone(),
-                inbox: self.inbox.clone(),
-                keys: self.keys.clone(),
-            };
-            let listening = match listener {
-                Some(listener) => tokio::spawn(serving.run(listener)),
-                None => tokio::spawn(listen_again(serving, port)),
-            };
-            let (port, listening) = (AtomicU16::new(port), listening.abort_handle());
-            Identity { subject, port, file, current, listening }
-        });
+        let listening = OnceLock::new();
+        let identity = Arc::new(Identity { subject, port: AtomicU16::new(port), file, current, listening });
+        // The listener holds the identity weakly: it ends when the identity is dropped. And it ends when it finds none, so it
+        // starts when there is one, for a client may be waiting already.
+        let serving = listener::Serving {
+            identity: Arc::downgrade(&identity),
+            inbox: self.inbox.clone(),
+            keys: self.keys.clone(),
+        };
+        let listening = match listener {
+            Some(listener) => tokio::spawn(serving.run(listener)),
+            None => tokio::spawn(listen_again(serving, port)),
+        };
+        let _ = identity.listening.set(listening.abort_handle());
         Ok(identity)
     }
 }

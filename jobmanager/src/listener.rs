@@ -86,7 +86,7 @@ impl Serving {
             () = place.pushed_out() => return Err(Crowded::PushedOut.into()),
         };
         // Kept to the end.
-        let _place = place.welcome(&stream.peer().identity)?;
+        let _place = place.welcome(stream.peer().owner())?;
         let (head, body) = exchange::read_request(&mut stream, deadline).await?;
         let reply = self.answer(identity, &mut stream, &head.uri, &body).await;
         exchange::write_message(&mut stream, &reply.encode(), Instant::now() + EXCHANGE).await?;

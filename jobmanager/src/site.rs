@@ -173,6 +173,16 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
+    fn a_secret_that_cannot_be_put_in_place_leaves_no_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credential");
+        // A folder in its place stands for whatever may go wrong.
+        std::fs::create_dir(&path).unwrap();
+        replace_private(&path, b"secret", Durability::Power).unwrap_err();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn job_files_are_private_and_go_completely() {
         let folder = tempfile::tempdir().unwrap();
         let files = JobFiles(folder.path().join("jobs/1.2"));

@@ -14,6 +14,7 @@ const PACKAGES: &[&str] = &[
     "globus-gass-cache-program",
     "globus-gass-server-ez-progs",
     "globus-gass-copy-progs",
+    "postgresql",
     "openssl",
 ];
 

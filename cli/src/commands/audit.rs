@@ -112,8 +112,7 @@ fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
 fn from_files(ui: &Ui, path: &Path, question: &Question, limit: u32) -> Result<Vec<Entry>, Failure> {
     let files = reader::files(path);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (found, broken) =
-        reader::find(&files, question, limit).map_err(|error| cannot_read(path, &error))?;
+    let (found, broken) = reader::find(&files, question, limit).map_err(|error| cannot_read(path, &error))?;
     broken.iter().for_each(|broken| complain(ui, broken));
     Ok(found)
 }
@@ -157,7 +156,8 @@ fn line(entry: &Entry) -> String {
     let operation = entry.operation.as_deref().unwrap_or("-");
     let who = entry.identity.as_deref().or(entry.peer.as_deref()).unwrap_or("-");
     let account = entry.account.as_ref().map_or_else(String::new, |account| format!(" as {account}"));
-    let rest = entry.reason.as_ref().or(entry.job.as_ref()).map_or_else(String::new, |rest| format!(": {rest}"));
+    let rest =
+        entry.reason.as_ref().or(entry.job.as_ref()).map_or_else(String::new, |rest| format!(": {rest}"));
     format!("{time}  {}{code}  {operation}  {who}{account}{rest}", entry.outcome)
 }
 
@@ -166,9 +166,9 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
-    let ago: Span = text.parse().map_err(|_| {
-        "write a time such as 2026-11-21T19:00:00Z, or how long ago: 90m, 2h, 3d".to_owned()
-    })?;
+    let ago: Span = text
+        .parse()
+        .map_err(|_| "write a time such as 2026-11-21T19:00:00Z, or how long ago: 90m, 2h, 3d".to_owned())?;
     Zoned::now().checked_sub(ago).map(|then| then.timestamp()).map_err(|error| error.to_string())
 }
 

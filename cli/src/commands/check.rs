@@ -3,15 +3,15 @@
 use crate::{
     exit::Exit,
     failure::Failure,
-    site::{self, check, limits},
+    site::{self, check, launcher, limits},
     ui::Ui,
 };
 use serde_json::json;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Find everything that is wrong in a site: configuration, certificates, trust directory, gridmap, bans, services
 ///
-/// Also shows the limits that hold for clients.
+/// Also shows the limits that hold for clients, and how jobs run at a site for many accounts.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: gridiron check --config /etc/gridiron/gridiron.toml")]
 pub struct Args {
@@ -35,8 +35,15 @@ impl Args {
         if !settable.is_empty() {
             verdict = format!("{verdict}\n\n{}", limits::text(&settable));
         }
+        let for_accounts = site.as_ref().ok().and_then(|site| site.launcher.as_ref());
+        if let Some(settings) = for_accounts {
+            verdict = format!("{verdict}\n\n{}", launcher::check::text(settings));
+        }
+        let accounts: Option<BTreeMap<_, _>> =
+            for_accounts.map(|settings| launcher::check::shown(settings).into_iter().collect());
         let value = json!({
             "ok": problems.is_empty(), "file": file, "problems": problems, "limits": limits::json(&settable),
+            "launcher": accounts,
         });
         ui.result(&value, verdict);
         Ok(if problems.is_empty() { Exit::Success } else { Exit::Negative })

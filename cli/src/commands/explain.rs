@@ -1,11 +1,21 @@
 //! `gridiron explain`: would the site let them in, as whom, and by which line of which file? Asked of the code that the
 //! gatekeeper asks.
 
-use crate::{exit::Exit, failure::Failure, site, ui::Ui};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    site::{
+        self,
+        launcher::{Launcher, check::objection},
+    },
+    ui::Ui,
+};
 use gatekeeper::{
     SiteRules,
+    launch::LaunchError,
     policy::{Asker, Permit},
     refusal::Refusal,
+    start::NotStarted,
 };
 use gram::wire::Target;
 use gsi::{Certificate, Credential, Subject, certificate::CertificateType, chain::Examination};
@@ -65,7 +75,7 @@ impl Args {
         })?;
         let target = Target { service: self.service, account: self.account, ping: false };
         let now = Timestamp::now();
-        let verdict = match &self.who {
+        let mut verdict = match &self.who {
             Who::Subject { name } => {
                 let asker = Asker::named(Subject::new(name.as_str()));
                 Verdict::of(Vec::new(), Ok(asker), &rules, &target, now)
@@ -84,8 +94,22 @@ impl Args {
                 Verdict::of_chain(chain, &rules, &target, now)
             }
         };
+        if let Some(launcher) = &site.launcher {
+            verdict.outcome = verdict.outcome.and_then(|permit| accepted(launcher, permit));
+        }
         ui.result(&verdict.json(&target), verdict.text(&target));
         Ok(if verdict.outcome.is_ok() { Exit::Success } else { Exit::Negative })
+    }
+}
+
+/// The permit, unless the launcher would start no job manager for its account.
+fn accepted(launcher: &Launcher, permit: Permit) -> Result<Permit, Refusal> {
+    match objection(launcher, permit.account()) {
+        None => Ok(permit),
+        Some(refusal) => {
+            let account = permit.account().to_owned();
+            Err(LaunchError::from(NotStarted::Refused { account, refusal }).into())
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: its definition, and the way from arguments to a command's file.
 
 pub mod arguments;
+pub mod audit;
 pub mod ca;
 pub mod cancel;
 pub mod cert;
@@ -56,6 +57,7 @@ enum Command {
     Init(init::Args),
     Serve(serve::Args),
     Check(check::Args),
+    Audit(audit::Args),
     Explain(explain::Args),
     Run(run::Args),
     Submit(submit::Args),
@@ -119,6 +121,7 @@ impl Command {
             Command::Init(args) => args.run(ui)?,
             Command::Serve(args) => args.run(ui, log)?,
             Command::Check(args) => args.run(ui)?,
+            Command::Audit(args) => args.run(ui)?,
             Command::Explain(args) => args.run(ui)?,
             Command::Run(args) => return args.run(ui),
             Command::Submit(args) => args.run(ui)?,

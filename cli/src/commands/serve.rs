@@ -24,8 +24,8 @@ use tokio::{
 /// again when they are next needed, and all of them at SIGHUP; what is broken is logged and changes nothing. At SIGTERM
 /// nobody else is let in, and running requests finish.
 ///
-/// Started by root, at a
-/// site whose file has [launcher], the gatekeeper and the job managers run as accounts of their own, none of them as root.
+/// Started by root, at a site whose file has [launcher], the gatekeeper and the job managers run as accounts of their own,
+/// none of them as root.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: gridiron serve --config /etc/gridiron/gridiron.toml")]
 pub struct Args {
@@ -63,7 +63,10 @@ impl Args {
                 site::load_with_commands(&file).map(|site| site.gatekeeper).map_err(|failure| failure.what)
             });
             let bound = Gatekeeper::bind_to(source, socket).await.map_err(|error| {
-                Failure::new(Exit::Configuration, format!("cannot serve on {listen}: {error}"))
+                // A port in use may be free soon: whoever restarts us may try again.
+                let is_taken = error.kind() == std::io::ErrorKind::AddrInUse;
+                let exit = if is_taken { Exit::Local } else { Exit::Configuration };
+                Failure::new(exit, format!("cannot serve on {listen}: {error}"))
                     .try_this("gridiron check; or another `listen` address in the site file")
             })?;
             let bound = bound.looking_again_on(look_again);

@@ -7,7 +7,11 @@ use super::{
     tables::nearest,
 };
 use gatekeeper::service::{SCHEDULERS, ServiceTable};
-use gsi::{BanList, Credential, Expect, Gridmap, GsiError, TrustDirectory, banlist::BanListError, chain};
+use gsi::{
+    BanList, Credential, Expect, Gridmap, GsiError, TrustDirectory,
+    banlist::BanListError,
+    chain::{self, ChainPolicy},
+};
 use jiff::{Timestamp, ToSpan};
 use std::{
     collections::BTreeMap,
@@ -52,9 +56,9 @@ pub fn problems(site: &Site, file: &Path, now: Timestamp) -> Vec<Problem> {
         found.folder(file, "gridmapdir", folder);
     }
     if let Some(launcher) = &site.launcher {
-        found.problems.extend(launcher::problems(launcher, site, file));
+        found.problems.extend(launcher::check::problems(launcher, site, file));
     }
-    let trust = trust(&mut found, &gatekeeper.trust);
+    let trust = trust(&mut found, &gatekeeper.trust, gatekeeper.chain_policy());
     host_certificate(&mut found, site, trust.as_ref(), now);
     gridmap(&mut found, &gatekeeper.gridmap, site.launcher.as_ref());
     bans(&mut found, &gatekeeper.bans_file(), gatekeeper.banned.is_some(), now);
@@ -89,8 +93,8 @@ impl Found {
     }
 }
 
-fn trust(found: &mut Found, folder: &Path) -> Option<TrustDirectory> {
-    match TrustDirectory::open(folder) {
+fn trust(found: &mut Found, folder: &Path, policy: ChainPolicy) -> Option<TrustDirectory> {
+    match TrustDirectory::open(folder).map(|trust| trust.with_policy(policy)) {
         Err(error) => {
             found.add(folder, format!("no trust directory: {error}"));
             None
@@ -198,7 +202,7 @@ fn gridmap(found: &mut Found, file: &Path, launcher: Option<&Launcher>) {
                 let message = format!("{} is mapped to {account}, which is no account here", entry.subject);
                 found.at(file, Some(entry.line), message);
             } else if let Some(objection) =
-                launcher.and_then(|launcher| launcher::objection(launcher, account))
+                launcher.and_then(|launcher| launcher::check::objection(launcher, account))
             {
                 let message =
                     format!("{} is mapped to {account}, which runs no jobs: {objection}", entry.subject);

@@ -136,7 +136,14 @@ pub fn text(settings: &Settings) -> String {
         "Who may not come in, whatever the gridmap says: lines such as: subject \"/O=Grid/CN=Eve\" until 2027-01-31 why",
     );
     key("gridmapdir", "gridmapdir", None, "Leases of pool accounts, for gridmap entries such as .grid");
-    key("audit", "log/audit.jsonl", None, "One JSON line for every decision.");
+    key("audit", "log/audit.jsonl", None, "One JSON line for every decision; ask it with: gridiron audit");
+    key(
+        "audit_database",
+        "postgres:///gridiron?host=/run/postgresql",
+        None,
+        "A database that gets every audit line too: a sqlite: or postgres: URL without a password.",
+    );
+    key("metrics", "127.0.0.1:9119", None, "Where Prometheus finds the page /metrics; none without this.");
     key("register", "register", None, "The gatekeeper's own folder: which accounts have unfinished jobs.");
     key("state", "state", state.as_deref(), "Folder of the job managers' files.");
     key(
@@ -145,6 +152,8 @@ pub fn text(settings: &Settings) -> String {
         None,
         "Classic service files, read in addition to [service.*].",
     );
+    text += "# The audit file is put aside when it has so many megabytes (0: never), and so many files are kept.\n\
+        #audit_megabytes = 64\n#audit_files = 16\n";
     text += "# Run everything as root when root starts it, without [launcher]? For throw-away sites only.\n";
     text += if settings.run_as_root { "run_as_root = true\n" } else { "#run_as_root = false\n" };
     text += "# A CA's revocation list that has run out: \"refuse\" everybody of that CA, or \"warn\" and go by the old one.\n\

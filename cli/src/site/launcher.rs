@@ -1,10 +1,12 @@
 //! The `[launcher]` table: a site for many accounts. Root starts the small program `gridiron-launcher`, which starts
 //! the gatekeeper as an account without privileges, and job managers as theirs.
 
-use super::{Problem, Site};
+pub mod check;
+
+use super::Site;
 use crate::{exit::Exit, failure::Failure, logging};
 use launcher::{
-    account::{self, Account, Gatekeeper},
+    account::{self, Account},
     protocol::AccountName,
     settings::{Limit, MINIMUM_UID, Role, Settings, UMASK},
 };
@@ -194,59 +196,6 @@ pub fn open_to_others(path: &Path) -> Option<String> {
 /// In a folder with the sticky bit nobody can replace what root has put there.
 fn may_be_changed_by_others(metadata: &Metadata) -> bool {
     metadata.mode() & 0o022 != 0 && !(metadata.is_dir() && metadata.mode() & 0o1000 != 0)
-}
-
-/// What is wrong with a site for many accounts.
-pub fn problems(launcher: &Launcher, site: &Site, file: &Path) -> Vec<Problem> {
-    let mut found = Vec::new();
-    let mut add = |file: &Path, message: String| {
-        found.push(Problem { file: file.to_owned(), line: None, message });
-    };
-    let trusted: Vec<PathBuf> = [Some(file.to_owned()), launcher.program().ok(), launcher.accounts.clone()]
-        .into_iter()
-        .flatten()
-        .chain([site.gatekeeper.state.clone()])
-        .chain(launcher.socket.parent().map(Path::to_owned).filter(|folder| folder.exists()))
-        .collect();
-    for path in trusted {
-        if let Some(problem) = open_to_others(&path) {
-            add(&path, problem);
-        }
-    }
-    let gatekeeper = match launcher.gatekeeper() {
-        Ok(account) if account.uid != 0 => account,
-        Ok(_) => {
-            add(file, "[launcher] user: the gatekeeper must not be root".to_owned());
-            return found;
-        }
-        Err(failure) => {
-            add(file, format!("{failure}; try: {}", failure.advice.as_deref().unwrap_or_default()));
-            return found;
-        }
-    };
-    let user = &launcher.user;
-    let log = site.gatekeeper.audit.parent().unwrap_or(Path::new("/"));
-    let own =
-        [(&*site.gatekeeper.key, "chmod 400"), (log, "chmod 700"), (&*site.gatekeeper.register, "chmod 700")];
-    for (path, advice) in own {
-        let Ok(metadata) = path.metadata() else { continue }; // missing ones are told of elsewhere
-        if metadata.uid() != gatekeeper.uid {
-            add(path, format!("it must belong to the gatekeeper's account; try: chown {user}"));
-        } else if metadata.mode() & 0o077 != 0 && !metadata.is_dir() {
-            add(path, format!("others may read it; try: {advice}"));
-        }
-    }
-    found
-}
-
-/// Why the launcher would start no job manager for an account of the gridmap; None: it would.
-pub fn objection(launcher: &Launcher, name: &str) -> Option<String> {
-    let gatekeeper = launcher.gatekeeper().ok()?;
-    let gatekeeper = Gatekeeper { uid: gatekeeper.uid, gid: gatekeeper.gid };
-    let name = AccountName::new(name)?;
-    account::permits(&name, launcher.minimum_uid, launcher.accounts.as_deref(), gatekeeper)
-        .err()
-        .map(|refusal| refusal.to_string())
 }
 
 #[cfg(test)]

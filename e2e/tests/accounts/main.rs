@@ -270,6 +270,12 @@ fn accounts_that_run_no_jobs() {
         ("gi-no-such", 47, "no such account"),
     ] {
         refused(&house.bob, rsl, &format!("{}/jobmanager@{account}", house.contact()), number, reason);
+        assert!(house.last_audit().contains("\"account_unusable\""), "{}", house.last_audit());
+        let mallory = &house.bob.user.pki.mallory.subject;
+        let arguments = ["explain", "--config", "gridiron.toml", "--account", account, "subject", mallory];
+        let explained = ours(&house, &arguments);
+        assert!(explained.code == 1 && explained.stdout.contains(reason), "{explained:#?}");
+        assert!(explained.stdout.contains("account_unusable"), "{explained:#?}");
     }
     for folder in ["root", &house.system.name, &house.gatekeeper.name] {
         assert!(!house.state(folder).exists(), "{folder}");
@@ -361,7 +367,16 @@ fn a_site_is_set_up_in_minutes() {
     fs::write(&site_file, placed).unwrap();
 
     let check = || ours(&house, &["check", "--config", "made/gridiron.toml"]);
-    assert_eq!(check().code, 0, "{:#?}", check());
+    let fine = check();
+    assert_eq!(fine.code, 0, "{fine:#?}");
+    for (setting, value) in
+        [("user", &**gatekeeper), ("minimum_uid", "1000"), ("umask", "077"), ("core_bytes", "0")]
+    {
+        let shows = |line: &str| {
+            line.trim().split_once(' ').is_some_and(|(name, rest)| (name, rest.trim()) == (setting, value))
+        };
+        assert!(fine.stdout.lines().any(shows), "{setting}: {fine:#?}");
+    }
     let serving = Running::start(
         {
             let mut command = e2e::command::lifeline(&gridiron());
@@ -385,6 +400,8 @@ fn a_site_is_set_up_in_minutes() {
         |name: &str, mode| fs::set_permissions(house.file(name), Permissions::from_mode(mode)).unwrap();
     mode("made/gridiron.toml", 0o666);
     complains("others may write there");
+    mode("made/gridiron.toml", 0o600);
+    complains("job managers read it as their accounts");
     mode("made/gridiron.toml", 0o644);
     mode("made/hostkey.pem", 0o644);
     complains("hostkey.pem: others may read it; try: chmod 400");
@@ -392,6 +409,23 @@ fn a_site_is_set_up_in_minutes() {
     complains("hostkey.pem: it must belong to the gatekeeper's account");
     std::os::unix::fs::chown(house.file("made/state"), Some(house.alice.account.uid), None).unwrap();
     complains("made/state: it belongs to uid");
+}
+
+#[test]
+fn an_ordinary_user_needs_no_launcher() {
+    let Some(house) = House::not_served("") else { return };
+    let account = &house.alice.account;
+    let program = gridiron().display().to_string();
+    let shown = account.shell(&format!("cd; TMPDIR=$HOME {program} demo"));
+    assert_eq!(shown.code, 0, "{shown:#?}");
+    let said = shown.stdout + &shown.stderr;
+    assert!(said.contains(&format!("running as {}", account.name)), "{said}");
+    // A site for many accounts is not hers to start.
+    let file = house.file("gridiron.toml");
+    let refused = account.shell(&format!("{program} serve --config {}", file.display()));
+    assert!(refused.code == 78 && refused.stderr.contains("site for many accounts"), "{refused:#?}");
+    let launcher = account.shell(&format!("{program} launcher --config {}", file.display()));
+    assert!(launcher.code != 0 && launcher.stderr.contains("has to be root"), "{launcher:#?}");
 }
 
 #[test]
@@ -422,6 +456,30 @@ fn gatekeeper_and_launcher_die_and_come_back() {
     assert!(alive(pid), "jobs live on");
     assert_eq!(house.alice.user.run("globusrun", ["-k", &job]).code, 0);
     until("the job ends", || !alive(pid));
+}
+
+/// The gatekeeper cannot look into the accounts' folders; its own register says who has jobs.
+#[test]
+fn after_the_death_of_everything_jobs_are_looked_after_without_being_asked() {
+    let Some(mut house) = House::new("", no_more_lines) else { return };
+    let jobs = [&house.alice, &house.bob].map(|person| house.long_job(person));
+    let roles = ["serve", "jobmanager", "reaper"];
+    let mut all: Vec<u32> = roles.iter().flat_map(|role| house.processes(role)).collect();
+    all.push(house.site().gatekeeper().id());
+    for pid in all {
+        // One may have gone with another.
+        kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).ok();
+    }
+    until("all are dead", || roles.iter().all(|role| house.processes(role).is_empty()));
+    house.serve_again();
+    for (person, (job, pid)) in [&house.alice, &house.bob].into_iter().zip(jobs) {
+        person.user.until_status(&job, "ACTIVE");
+        signal(pid, Signal::TERM);
+        person.user.until_status(&job, "DONE");
+        let mut status = person.user.gridiron();
+        status.args(["status", &job]);
+        e2e::command::run(status).is(0, "DONE, exit code 143\n", "");
+    }
 }
 
 /// The launcher and the gatekeeper each with a socket from outside, as the units in `deploy/systemd` have them; then they

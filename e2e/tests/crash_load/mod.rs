@@ -5,6 +5,7 @@ use e2e::{Finished, Kind, User, command, stock};
 use std::{
     collections::HashMap,
     env, fs,
+    os::unix::fs::PermissionsExt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -34,6 +35,13 @@ echo \"end $1\" >> \"$4\"
 [ \"$2\" -ne 137 ] || kill -KILL $$
 exit \"$2\"
 ";
+
+/// The jobs' book. They may run as another account than ours.
+fn book(user: &User) -> String {
+    let book = user.write("book", "");
+    fs::set_permissions(&book, fs::Permissions::from_mode(0o666)).expect("ours");
+    book
+}
 
 /// Numbers that can be drawn again.
 pub(crate) struct Random(u64);
@@ -113,7 +121,7 @@ impl Load {
     pub(crate) fn start(user: &Arc<User>, contact: &str, random: &mut Random) -> Self {
         let shared = Arc::new(Shared {
             job: user.script("job.sh", JOB),
-            book: user.write("book", ""),
+            book: book(user),
             user: Arc::clone(user),
             contact: contact.to_owned(),
             next: AtomicU64::new(0),
@@ -142,6 +150,12 @@ impl Load {
         let now = Instant::now();
         let runs = |job: &Submission| matches!(job.fate, Fate::Accepted { due, .. } if due > now);
         self.shared.ledger().values().filter(|job| runs(job)).count()
+    }
+
+    /// How many were refused with words like these.
+    pub(crate) fn refused_with(&self, words: &str) -> usize {
+        let with = |job: &Submission| matches!(&job.fate, Fate::Refused(text) if text.contains(words));
+        self.shared.ledger().values().filter(|job| with(job)).count()
     }
 
     /// Waits until so many jobs run.
@@ -266,9 +280,11 @@ fn submit_at_a_pace(shared: &Shared, mut random: Random) {
     }
 }
 
-/// What the client said, without the port, which tells nothing.
+/// What the client said, without names of single jobs, so that equal answers can be counted.
 fn told(out: &Finished) -> String {
-    out.stderr.lines().next().unwrap_or_default().to_owned()
+    let line = out.stderr.lines().next().unwrap_or_default();
+    let plain = |word: &&str| !word.contains('/') || word.contains("localhost");
+    line.split(' ').filter(plain).collect::<Vec<_>>().join(" ")
 }
 
 /// Asks after jobs that should be over, until every accepted one has told its end.

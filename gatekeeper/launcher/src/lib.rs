@@ -13,7 +13,7 @@
 //! | [`serve`] | the daemon: waits for requests, signals and its children's ends |
 //! | [`account`] | looking an account up, and whether it may have a job manager |
 //! | [`folder`] | the account's folder below the state directory |
-//! | [`drop`] | becoming an account for good, and making sure of it |
+//! | [`privilege`] | becoming an account for good, and making sure of it |
 //! | [`run`] | what the daemon's children do: prepare, drop, exec |
 //! | [`pace`] | how often something may be started |
 //!
@@ -22,9 +22,9 @@
 
 pub mod account;
 pub mod client;
-pub mod drop;
 pub mod folder;
 pub mod pace;
+pub mod privilege;
 pub mod protocol;
 pub mod run;
 pub mod serve;

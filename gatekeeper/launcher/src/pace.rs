@@ -7,10 +7,11 @@ const EVERY: Duration = Duration::from_millis(100);
 /// …and this many at once after a rest.
 const AT_ONCE: u32 = 32;
 
-/// First and longest time before a gatekeeper that has died is started again.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// First and longest time before a gatekeeper that has died is started again. The longest is short: whoever found a way to
+/// kill gatekeepers should not shut the site with one blow a minute.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// See [`FIRST_DELAY`].
-const LONGEST_DELAY: Duration = Duration::from_secs(60);
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// Bounds the rate of starts, whatever a gatekeeper in wrong hands may ask for.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ impl Pace {
     }
 }
 
-/// When to start again what keeps dying: at once at first, then ever later.
+/// When to start again what keeps dying: almost at once at first, then ever later.
 #[derive(Debug)]
 pub struct Backoff {
     next: Duration,
@@ -72,8 +73,8 @@ mod tests {
     #[test]
     fn deaths_in_a_row_are_followed_later_and_later() {
         let mut backoff = Backoff::default();
-        let at_once: Vec<u64> = (0..8).map(|_| backoff.delay(Duration::ZERO).as_secs()).collect();
-        assert_eq!(at_once, [1, 2, 4, 8, 16, 32, 60, 60]);
+        let in_a_row: Vec<u128> = (0..9).map(|_| backoff.delay(Duration::ZERO).as_millis()).collect();
+        assert_eq!(in_a_row, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
         assert_eq!(backoff.delay(LONGEST_DELAY * 2), FIRST_DELAY);
     }
 }

@@ -18,7 +18,7 @@ use rustix::{
 use crate::{
     Doing, Failure,
     account::{self, Account, Gatekeeper},
-    drop, folder,
+    folder, privilege,
     protocol::AccountName,
     settings::{Limit, Settings},
 };
@@ -54,9 +54,9 @@ fn try_manager(name: &AccountName, settings: &Settings) -> Result<(), Failure> {
         bound(*limit, *value)?;
     }
     if settings.no_new_privileges {
-        drop::no_new_privileges()?;
+        privilege::no_new_privileges()?;
     }
-    drop::become_account(&account)?;
+    privilege::become_account(&account)?;
 
     // From here on as the account: the file system decides what may be opened.
     let flags = OFlags::APPEND | OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -76,8 +76,8 @@ fn try_gatekeeper(settings: &Settings) -> Result<(), Failure> {
     let account = account::gatekeeper(settings)?;
     settle(0o077)?;
     bound(Limit::CoreBytes, 0)?; // the host's key is in its memory
-    drop::renounce()?;
-    drop::become_account(&account)?;
+    privilege::renounce()?;
+    privilege::become_account(&account)?;
     // Whoever restarts a launcher restarts its gatekeeper; the port must be free by then. Set now, as a change of ids
     // clears it.
     set_parent_process_death_signal(Some(Signal::TERM))

@@ -74,7 +74,7 @@ pub fn run(settings: Settings) -> Result<ExitCode, Failure> {
 
 /// The signals we act on, as a descriptor to wait on with the socket. They stay blocked; our children unblock them.
 fn signals() -> Result<SignalFd, Failure> {
-    let set = SigSet::from_iter([Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT]);
+    let set = SigSet::from_iter([Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT]);
     let doing = || "waiting for signals".to_owned();
     set.thread_block().doing(doing)?;
     SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).doing(doing)
@@ -187,12 +187,26 @@ impl Daemon {
     /// Some: it is time to go.
     fn take_signals(&mut self) -> Result<Option<ExitCode>, Failure> {
         while let Some(signal) = self.signals.read_signal().doing(|| "reading signals".to_owned())? {
-            let exit = if signal.ssi_signo == Signal::SIGCHLD as u32 { self.bury() } else { self.stop() };
+            let exit = match i32::try_from(signal.ssi_signo).map(Signal::try_from) {
+                Ok(Ok(Signal::SIGCHLD)) => self.bury(),
+                Ok(Ok(Signal::SIGHUP)) => self.hand_on(Signal::SIGHUP),
+                _ => self.stop(),
+            };
             if exit.is_some() {
                 return Ok(exit);
             }
         }
         Ok(None)
+    }
+
+    /// The site file is the gatekeeper's to read again. What it says of us is on our command line, and stays.
+    fn hand_on(&self, signal: Signal) -> Option<ExitCode> {
+        if let FrontDoor::Open { pid, .. } = self.front_door
+            && let Err(error) = kill(pid, signal)
+        {
+            log(format_args!("handing {signal} on to the gatekeeper: {error}"));
+        }
+        None
     }
 
     /// Stops the gatekeeper first, as it may still need us. A second signal does not wait for it.

@@ -131,8 +131,9 @@ impl Settings {
     fn options(&self) -> Vec<OsString> {
         let mut options = Vec::new();
         let mut option = |name: &str, value: OsString| options.extend([name.into(), value]);
-        option("--program", self.program.clone().into());
+        // First, as in the command lines of all the site's processes: that is how they are found.
         option("--config", self.config.clone().into());
+        option("--program", self.program.clone().into());
         option("--state", self.state.clone().into());
         option("--socket", self.socket.clone().into());
         option("--user", self.user.as_str().into());

@@ -4,12 +4,11 @@
 //! id, so lines may be added again.
 
 use super::entry::{Entry, Question};
+use jiff::Timestamp;
 use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::{Any, AnyPool, QueryBuilder, Row};
+use sqlx::{AnyPool, Row};
 use std::time::Duration;
 
-/// Rows of one INSERT.
-const BATCH: usize = 200;
 /// How long to wait for the server.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -21,6 +20,17 @@ const SCHEMA: [&str; 4] = [
     "CREATE INDEX IF NOT EXISTS audit_identity ON audit (identity)",
     "CREATE INDEX IF NOT EXISTS audit_account ON audit (account)",
 ];
+
+const INSERT: &str = "INSERT INTO audit (request, at, outcome, code, identity, account, job, line) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (request) DO NOTHING";
+
+/// Where nothing is asked of a column the parameter is NULL. PostgreSQL wants to be told what type a NULL has.
+const SELECT: &str = "SELECT request, line FROM audit WHERE \
+    (CAST($1 AS TEXT) IS NULL OR request = $1) AND (CAST($2 AS TEXT) IS NULL OR outcome = $2) AND \
+    (CAST($3 AS TEXT) IS NULL OR code = $3) AND (CAST($4 AS TEXT) IS NULL OR account = $4) AND \
+    (CAST($5 AS TEXT) IS NULL OR LOWER(identity) LIKE $5 ESCAPE '!') AND \
+    (CAST($6 AS TEXT) IS NULL OR job = $6 OR job = $6 || '/') AND \
+    at >= $7 AND at < $8 ORDER BY at DESC LIMIT $9";
 
 /// Why the database is of no use at the moment.
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +84,10 @@ impl Database {
             _ => url.to_owned(),
         };
         let pool = AnyPoolOptions::new().max_connections(2).acquire_timeout(PATIENCE).connect(&url).await?;
-        for statement in SCHEMA {
-            sqlx::query(statement).execute(&pool).await?;
+        if sqlx::query("SELECT 1 FROM audit WHERE 1 = 0").fetch_optional(&pool).await.is_err() {
+            for statement in SCHEMA {
+                sqlx::query(statement).execute(&pool).await?;
+            }
         }
         Ok(Self(pool))
     }
@@ -83,57 +95,41 @@ impl Database {
     /// Adds lines; those that are there already stay as they are. All or, with an error, none.
     pub async fn add(&self, entries: &[Entry]) -> Result<(), DatabaseError> {
         let mut transaction = self.0.begin().await?;
-        for batch in entries.chunks(BATCH) {
-            let mut insert = QueryBuilder::<Any>::new(
-                "INSERT INTO audit (request, at, outcome, code, identity, account, job, line) ",
-            );
-            insert.push_values(batch, |mut row, entry| {
-                // Serialising our own plain struct cannot fail.
-                let line = serde_json::to_string(entry).unwrap_or_default();
-                row.push_bind(entry.request.clone())
-                    .push_bind(entry.time.as_microsecond())
-                    .push_bind(entry.outcome.clone())
-                    .push_bind(entry.code.clone())
-                    .push_bind(entry.identity.clone())
-                    .push_bind(entry.account.clone())
-                    .push_bind(entry.job.clone())
-                    .push_bind(line);
-            });
-            insert.push(" ON CONFLICT (request) DO NOTHING").build().execute(&mut *transaction).await?;
+        for entry in entries {
+            // Serialising our own plain struct cannot fail.
+            let line = serde_json::to_string(entry).unwrap_or_default();
+            sqlx::query(INSERT)
+                .bind(entry.request.clone())
+                .bind(entry.time.as_microsecond())
+                .bind(entry.outcome.clone())
+                .bind(entry.code.clone())
+                .bind(entry.identity.clone())
+                .bind(entry.account.clone())
+                .bind(entry.job.clone())
+                .bind(line)
+                .execute(&mut *transaction)
+                .await?;
         }
         Ok(transaction.commit().await?)
     }
 
     /// The last `limit` lines that fit, oldest first.
     pub async fn find(&self, question: &Question, limit: u32) -> Result<Vec<Entry>, DatabaseError> {
-        let mut select = QueryBuilder::<Any>::new("SELECT request, line FROM audit WHERE 1 = 1");
-        let columns = [
-            ("request", &question.request),
-            ("outcome", &question.outcome),
-            ("code", &question.code),
-            ("account", &question.account),
-        ];
-        for (column, wanted) in columns {
-            if let Some(wanted) = wanted {
-                select.push(format_args!(" AND {column} = ")).push_bind(wanted.clone());
-            }
-        }
-        if let Some(wanted) = &question.identity {
-            let pattern = format!("%{}%", escape_like(&wanted.to_lowercase()));
-            select.push(" AND LOWER(identity) LIKE ").push_bind(pattern).push(" ESCAPE '!'");
-        }
-        if let Some(wanted) = &question.job {
-            let bare = wanted.trim_end_matches('/').to_owned();
-            select.push(" AND job IN (").push_bind(format!("{bare}/")).push(", ").push_bind(bare).push(")");
-        }
-        if let Some(since) = question.since {
-            select.push(" AND at >= ").push_bind(since.as_microsecond());
-        }
-        if let Some(until) = question.until {
-            select.push(" AND at < ").push_bind(until.as_microsecond());
-        }
-        select.push(" ORDER BY at DESC LIMIT ").push_bind(i64::from(limit));
-        let rows = select.build().fetch_all(&self.0).await?;
+        let identity =
+            question.identity.as_ref().map(|part| format!("%{}%", escape_like(&part.to_lowercase())));
+        let job = question.job.as_ref().map(|job| job.trim_end_matches('/').to_owned());
+        let rows = sqlx::query(SELECT)
+            .bind(question.request.clone())
+            .bind(question.outcome.clone())
+            .bind(question.code.clone())
+            .bind(question.account.clone())
+            .bind(identity)
+            .bind(job)
+            .bind(question.since.map_or(i64::MIN, Timestamp::as_microsecond))
+            .bind(question.until.map_or(i64::MAX, Timestamp::as_microsecond))
+            .bind(i64::from(limit))
+            .fetch_all(&self.0)
+            .await?;
         let mut entries = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         entries.reverse();
         Ok(entries)

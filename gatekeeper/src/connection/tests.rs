@@ -47,7 +47,8 @@ fn house() -> House {
     let site = Site {
         rules: SiteRules::load(&config, RunsAs::Personal("alice".into())).unwrap(),
         managers: Arc::new(Attendance::open(folder.path().join("register"), launcher).unwrap()),
-        audit: Arc::new(Audit::open(&config.audit).unwrap()),
+        audit: Arc::new(Audit::open(config.audit_config(), Metrics::default()).unwrap()),
+        metrics: Metrics::default(),
         limits: Limits::default(),
         rates: Arc::default(),
         host: "vm".into(),

@@ -46,8 +46,12 @@ pub enum StartError {
 }
 
 impl From<StartError> for io::Error {
+    /// Of the kind of the failed call, where there was one.
     fn from(error: StartError) -> Self {
-        Self::other(error)
+        match &error {
+            StartError::Listen { source, .. } => Self::new(source.kind(), error),
+            _ => Self::other(error),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::credential::FileProblem;
+use crate::forge::known_rsa_key;
 use crate::key::KeyError;
 use crate::request::CertificateRequest;
 use crate::signing_policy::SigningPolicy;
@@ -9,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::LazyLock;
 use tempfile::TempDir;
 
-static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate_rsa(2048).unwrap());
+static KEY: LazyLock<PrivateKey> = LazyLock::new(|| known_rsa_key(1));
 
 fn named<'a>(name: &'a str, passphrase: Option<&'a str>) -> NewAuthority<'a> {
     NewAuthority { name, days: 30, bits: 2048, passphrase }
@@ -17,8 +18,8 @@ fn named<'a>(name: &'a str, passphrase: Option<&'a str>) -> NewAuthority<'a> {
 
 fn site() -> (TempDir, Authority) {
     let directory = TempDir::new().unwrap();
-    let authority =
-        Authority::create(&directory.path().join("ca"), &named("/O=Grid/CN=Test CA", None)).unwrap();
+    let (folder, new) = (directory.path().join("ca"), named("/O=Grid/CN=Test CA", None));
+    let authority = Authority::create_with_key(&folder, &new, known_rsa_key(0)).unwrap();
     (directory, authority)
 }
 
@@ -110,7 +111,10 @@ fn the_policy_grants_what_the_authority_signs() {
         ["/O=Grid/CN=Test CA", "/CN=Top", "/O=It's \"one\" *star*/CN=CA", "/DC=org/DC=x/O=a\\/b/CN=c\\/d"]
     {
         let directory = TempDir::new().unwrap();
-        let authority = Authority::create(&directory.path().join("ca"), &named(name, None)).unwrap();
+        let authority = {
+            let folder = directory.path().join("ca");
+            Authority::create_with_key(&folder, &named(name, None), known_rsa_key(0)).unwrap()
+        };
         let subject = format!("{}/CN=Grid User", authority.namespace());
         let certificate = authority.sign(&wanted(&subject, &Holder::User), &Holder::User, 1).unwrap();
         let policy = SigningPolicy::parse(authority.signing_policy().as_bytes()).unwrap();

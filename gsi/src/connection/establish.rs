@@ -48,7 +48,7 @@ pub(super) async fn respond(
     match receive_flag(stream).await? {
         NO_DELEGATION => Ok(None),
         DELEGATION => {
-            let key = keys.key_for(&stream.peer().identity).await?;
+            let key = keys.key_for(stream.peer().owner()).await?;
             stream.send(key.request(), REQUEST).await?;
             let certificate = receive_element(stream, MAX_CERTIFICATE_BYTES, CERTIFICATE).await?;
             let certificate = Certificate::from_der(&certificate)?;
@@ -120,7 +120,7 @@ pub(super) async fn accept_in_band(
         [flag] => return Err(ConnectionError::Flag { peer: stream.peer_address(), flag: *flag }.into()),
         _ => return Err(ConnectionError::Flag { peer: stream.peer_address(), flag: 0 }.into()),
     }
-    let key = keys.key_for(&stream.peer().identity).await?;
+    let key = keys.key_for(stream.peer().owner()).await?;
     send_counted(stream, key.request(), REQUEST).await?;
     let chain = delegation::split(&receive_counted(stream, MAX_CHAIN_BYTES, CERTIFICATE).await?)?;
     check(stream, &chain)?;

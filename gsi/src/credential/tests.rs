@@ -3,6 +3,7 @@
 use super::search::Environment;
 use super::*;
 use crate::authority::{Authority, Holder, NewAuthority};
+use crate::forge::known_rsa_key;
 use crate::proxy::{self, ProxyRequest};
 use crate::{Name, ProxyFormat};
 use jiff::SignedDuration;
@@ -14,8 +15,9 @@ use tempfile::TempDir;
 static MADE: LazyLock<(Certificate, Credential, Credential)> = LazyLock::new(|| {
     let directory = tempfile::tempdir().unwrap();
     let new = NewAuthority { name: "/O=Grid/CN=Test CA", days: 30, bits: 2048, passphrase: None };
-    let authority = Authority::create(&directory.path().join("ca"), &new).unwrap();
-    let key = PrivateKey::generate_rsa(2048).unwrap();
+    let folder = directory.path().join("ca");
+    let authority = Authority::create_with_key(&folder, &new, known_rsa_key(0)).unwrap();
+    let key = known_rsa_key(1);
     let subject = Name::parse_one_line("/O=Grid/CN=Grid User").unwrap();
     let certificate = authority.issue(&subject, &key.public_key_info(), &Holder::User, 10).unwrap();
     let user = Credential::new(vec![certificate], key).unwrap();

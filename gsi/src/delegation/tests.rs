@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::authority::{Authority, Holder, NewAuthority};
+use crate::forge::known_rsa_key;
 use crate::proxy::ProxyError;
 use crate::request::RequestError;
 use crate::{Name, ProxyFormat};
@@ -11,16 +12,17 @@ use std::sync::LazyLock;
 static USERS: LazyLock<[Credential; 2]> = LazyLock::new(|| {
     let directory = tempfile::tempdir().unwrap();
     let new = NewAuthority { name: "/O=Grid/CN=Test CA", days: 30, bits: 2048, passphrase: None };
-    let authority = Authority::create(&directory.path().join("ca"), &new).unwrap();
-    ["/O=Grid/CN=Grid User", "/O=Grid/CN=Somebody Else"].map(|name| {
-        let key = PrivateKey::generate_rsa(2048).unwrap();
+    let folder = directory.path().join("ca");
+    let authority = Authority::create_with_key(&folder, &new, known_rsa_key(0)).unwrap();
+    [("/O=Grid/CN=Grid User", 1), ("/O=Grid/CN=Somebody Else", 2)].map(|(name, number)| {
+        let key = known_rsa_key(number);
         let subject = Name::parse_one_line(name).unwrap();
         let certificate = authority.issue(&subject, &key.public_key_info(), &Holder::User, 10).unwrap();
         Credential::new(vec![certificate], key).unwrap()
     })
 });
 
-static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate_rsa(2048).unwrap());
+static KEY: LazyLock<PrivateKey> = LazyLock::new(|| known_rsa_key(3));
 
 fn delegate(issuer: &Credential, mode: DelegationMode) -> Result<Credential, GsiError> {
     assemble(sign(issuer, &request(&KEY)?, mode)?, &KEY, issuer.chain())

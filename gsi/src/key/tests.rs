@@ -48,7 +48,7 @@ fn encrypted_keys_of_every_form_are_read() {
 
 #[test]
 fn openssl_reads_what_we_encrypt() {
-    let key = PrivateKey::generate_rsa(2048).unwrap();
+    let key = crate::forge::known_rsa_key(1);
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("key.pem"), key.to_encrypted_pem("secret").unwrap().as_bytes()).unwrap();
     let output = Command::new("openssl")
@@ -62,7 +62,7 @@ fn openssl_reads_what_we_encrypt() {
 
 #[test]
 fn a_key_survives_its_own_pem() {
-    let key = PrivateKey::generate_rsa(2048).unwrap();
+    let key = crate::forge::known_rsa_key(1);
     let again = PrivateKey::from_pem(key.to_pem().as_bytes(), None).unwrap();
     assert_eq!(again.public_key_info(), key.public_key_info());
 }
@@ -82,7 +82,7 @@ fn too_much_text_is_refused_unread() {
 
 #[test]
 fn debug_output_shows_nothing_secret() {
-    let key = PrivateKey::generate_rsa(2048).unwrap();
+    let key = crate::forge::known_rsa_key(1);
     assert_eq!(format!("{key:?}"), "PrivateKey { algorithm: RSA, .. }");
 }
 

@@ -2,27 +2,28 @@
 
 use super::*;
 use crate::authority::{Authority, Holder, NewAuthority};
+use crate::forge::known_rsa_key;
 use std::sync::LazyLock;
 
 const DAY: u64 = 24 * 60 * 60;
 
 fn site(directory: &std::path::Path) -> Authority {
     let new = NewAuthority { name: "/O=Grid/CN=Test CA", days: 30, bits: 2048, passphrase: None };
-    Authority::create(directory, &new).unwrap()
+    Authority::create_with_key(directory, &new, known_rsa_key(0)).unwrap()
 }
 
 /// A user of a CA that exists only here.
 static USER: LazyLock<Credential> = LazyLock::new(|| {
     let directory = tempfile::tempdir().unwrap();
     let authority = site(&directory.path().join("ca"));
-    let key = PrivateKey::generate_rsa(2048).unwrap();
+    let key = known_rsa_key(1);
     let subject = Name::parse_one_line("/O=Grid/CN=Grid User").unwrap();
     let certificate = authority.issue(&subject, &key.public_key_info(), &Holder::User, 10).unwrap();
     Credential::new(vec![certificate], key).unwrap()
 });
 
 /// Keys are slow to make, and a proxy does not care whose it is.
-static PROXY_KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate_rsa(2048).unwrap());
+static PROXY_KEY: LazyLock<PrivateKey> = LazyLock::new(|| known_rsa_key(2));
 
 fn request(kind: ProxyKind) -> ProxyRequest {
     ProxyRequest { format: None, kind, lifetime: None, path_length: None }

@@ -3,6 +3,7 @@
 use super::TrustProblem;
 use super::files::{self, FileProblem, MAX_CERTIFICATE_FILE_BYTES, MAX_SAME_HASH};
 use crate::certificate::{Certificate, CertificateType};
+use crate::chain::{ChainPolicy, CrlOutOfDate};
 use crate::crl::{MAX_CRL_BYTES, RevocationList};
 use crate::signature::MIN_RSA_BITS;
 use crate::signing_policy::{MAX_POLICY_BYTES, PolicyRefusal, SigningPolicy};
@@ -11,8 +12,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Looks at every file whose name the search of §8 and §9 could ask for.
-pub(super) fn check(directory: &Path, now: Timestamp) -> Vec<TrustProblem> {
-    let mut report = Report { now, problems: Vec::new() };
+pub(super) fn check(directory: &Path, policy: ChainPolicy, now: Timestamp) -> Vec<TrustProblem> {
+    let mut report = Report { policy, now, problems: Vec::new() };
     let names = match file_names(directory) {
         Ok(names) => names,
         Err(error) => {
@@ -84,6 +85,7 @@ fn recognise(name: &str) -> Option<(&str, Kind)> {
 }
 
 struct Report {
+    policy: ChainPolicy,
     now: Timestamp,
     problems: Vec<TrustProblem>,
 }
@@ -188,7 +190,9 @@ impl Report {
         if certificate.kind() != CertificateType::Authority {
             self.add(path, format!("{} says nothing of being a CA", name.subject()));
         }
-        if let Some(bits) = certificate.rsa_bits().filter(|bits| *bits < MIN_RSA_BITS) {
+        if let Some(bits) =
+            certificate.rsa_bits().filter(|bits| *bits < self.policy.min_rsa_bits.max(MIN_RSA_BITS))
+        {
             self.add(
                 path,
                 format!("{}: an RSA key of {bits} bits is too weak to be accepted", name.subject()),
@@ -234,12 +238,11 @@ impl Report {
         }
         match list.next_update() {
             Some(next) if next < self.now => {
-                self.add(
-                    path,
-                    format!(
-                        "is out of date since {next}, so everything of this CA is refused; run fetch-crl"
-                    ),
-                );
+                let result = match self.policy.crl_out_of_date {
+                    CrlOutOfDate::Refuse => "so everything of this CA is refused",
+                    CrlOutOfDate::Warn => "and what has been revoked since is let in",
+                };
+                self.add(path, format!("is out of date since {next}, {result}; run fetch-crl"));
             }
             _ if list.this_update() > self.now => {
                 self.add(path, format!("is not valid before {}", list.this_update()));

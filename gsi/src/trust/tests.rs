@@ -2,7 +2,7 @@
 
 use super::check::check;
 use super::{RECHECK_INTERVAL, TrustDirectory};
-use crate::chain::{ChainError, verify};
+use crate::chain::{ChainError, ChainPolicy, verify};
 use crate::forge::{Holder, Plan, Site, after, now};
 use crate::{Certificate, GsiError};
 use std::time::Instant;
@@ -129,7 +129,7 @@ fn check_is_silent_about_a_good_directory() {
     std::fs::write(site.directory.path().join("README.conf"), "whatever").unwrap();
     let old = format!("{}.0", ca.certificate.subject().old_hash());
     std::os::unix::fs::symlink(site.path(&ca, "0"), site.directory.path().join(old)).unwrap();
-    assert_eq!(check(site.directory.path(), now()), []);
+    assert_eq!(check(site.directory.path(), ChainPolicy::default(), now()), []);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn check_names_file_line_and_remedy() {
     site.write(&ca, "r0", ca.crl(&[], -120, -60));
     site.write(&ca, "r1", Plan::authority("/O=Grid/CN=CA", None).self_signed().crl(&[], 60, 120));
     site.write(&ca, "r2", "rubbish");
-    let problems = check(site.directory.path(), now());
+    let problems = check(site.directory.path(), ChainPolicy::default(), now());
     let said = |suffix: &str, holder: &Holder, text: &str| {
         let path = site.path(holder, suffix);
         assert!(
@@ -169,16 +169,22 @@ fn check_names_file_line_and_remedy() {
 fn check_finds_old_names_and_empty_directories() {
     let (site, ca, _) = site();
     let bare = Site::trusting(&[]);
-    assert!(check(bare.directory.path(), now())[0].message.contains("no CA certificate"));
+    assert!(
+        check(bare.directory.path(), ChainPolicy::default(), now())[0].message.contains("no CA certificate")
+    );
     let old = bare.directory.path().join(format!("{}.0", ca.certificate.subject().old_hash()));
     std::fs::copy(site.path(&ca, "0"), &old).unwrap();
-    let problems = check(bare.directory.path(), after(10));
+    let problems = check(bare.directory.path(), ChainPolicy::default(), after(10));
     assert!(
         problems.iter().any(|problem| problem.path == old && problem.message.contains("link it as")),
         "{problems:#?}"
     );
     site.write(&ca, "signing_policy", "access_id_CA X509 '/O=Other'\npos_rights globus CA:sign\n");
-    assert!(check(site.directory.path(), now())[0].message.contains("no entry for /O=Grid/CN=CA"));
+    assert!(
+        check(site.directory.path(), ChainPolicy::default(), now())[0]
+            .message
+            .contains("no entry for /O=Grid/CN=CA")
+    );
 }
 
 #[test]

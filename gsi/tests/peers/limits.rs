@@ -1,6 +1,7 @@
 //! What a peer may send before and during the establishment, and what happens when it sends something else.
 
 use crate::site::Site;
+use gsi::connection::ConnectionError;
 use gsi::tls::Versions;
 use gsi::{Connector, Expect, GsiError, KeyPool, SecureStream};
 use std::time::Duration;
@@ -39,6 +40,31 @@ async fn a_peer_that_leaves_is_named() {
     let site = Site::new();
     let error = accept(&site, |tcp| async move { drop(tcp) }).await;
     assert!(error.contains("127.0.0.1:") && error.contains("closed the connection"), "{error}");
+}
+
+/// Silence before the handshake, and after its first bytes. One who says something now and then is no matter for this clock.
+#[tokio::test]
+async fn a_silent_peer_is_given_up() {
+    let site = Site::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = site.acceptor(&site.host, Versions::Both).patient_for(Duration::from_millis(300));
+    for (bytes, pause) in [(0, 0), (3, 100)] {
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let talk = async {
+            for byte in [22, 3, 1].into_iter().take(bytes) {
+                silent.write_all(&[byte]).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+            }
+        };
+        let begun = std::time::Instant::now();
+        let (tcp, _) = listener.accept().await.unwrap();
+        let (accepted, ()) = tokio::join!(acceptor.accept(tcp), talk);
+        let error = accepted.unwrap_err();
+        assert!(matches!(error, GsiError::Connection(ConnectionError::Idle { .. })), "{error}");
+        let least = Duration::from_millis(300 + 2 * pause * u64::from(bytes > 0));
+        assert!(begun.elapsed() >= least, "{:?}", begun.elapsed());
+    }
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ async fn the_end_without_close_notify_is_a_clean_end() {
 async fn the_acceptor_says_which_rule_refused_the_peer() {
     let site = Site::new();
     // Same CA name, another key: signed by nobody the site trusts.
-    let elsewhere = Site::new();
+    let elsewhere = Site::elsewhere();
     for versions in [Versions::Tls12, Versions::Tls13] {
         let connector = Connector::with_versions(&elsewhere.user, &site.trust(), versions);
         let acceptor = site.acceptor(&site.host, Versions::Both);
@@ -157,7 +157,7 @@ async fn the_connector_refuses_another_host() {
 /// In TLS 1.3 the refusal comes after the initiator has begun to send; it must still be seen, and not as a reset.
 #[tokio::test]
 async fn a_refusal_is_read_in_the_place_of_the_reply() {
-    let (site, elsewhere) = (Site::new(), Site::new());
+    let (site, elsewhere) = (Site::new(), Site::elsewhere());
     let connector = Connector::with_versions(&elsewhere.user, &site.trust(), Versions::Tls13);
     let acceptor = site.acceptor(&site.host, Versions::Both);
     for _ in 0..20 {

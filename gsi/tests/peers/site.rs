@@ -21,21 +21,42 @@ pub(crate) struct Site {
     pub(crate) host: Credential,
 }
 
+/// One of the RSA keys that everybody knows.
+fn known_rsa_key(number: usize) -> PrivateKey {
+    let pem = [
+        include_str!("../../test-only-keys/test-only-1.pem"),
+        include_str!("../../test-only-keys/test-only-2.pem"),
+        include_str!("../../test-only-keys/test-only-3.pem"),
+        include_str!("../../test-only-keys/test-only-4.pem"),
+    ];
+    PrivateKey::from_pem(pem[number].as_bytes(), None).unwrap()
+}
+
 impl Site {
     pub(crate) fn new() -> Self {
+        Self::with_authority_key(known_rsa_key(0))
+    }
+
+    /// A site whose CA has the same name, and whose users nobody else trusts.
+    pub(crate) fn elsewhere() -> Self {
+        Self::with_authority_key(known_rsa_key(3))
+    }
+
+    fn with_authority_key(key: PrivateKey) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let new = NewAuthority { name: "/O=Grid/CN=Test CA", days: 30, bits: 2048, passphrase: None };
-        let authority = Authority::create(&directory.path().join("ca"), &new).unwrap();
+        let folder = directory.path().join("ca");
+        let authority = Authority::create_with_key(&folder, &new, key).unwrap();
         std::fs::create_dir(directory.path().join("certificates")).unwrap();
         authority.install(&directory.path().join("certificates")).unwrap();
-        let issue = |name: &str, holder: &Holder| {
-            let key = PrivateKey::generate_rsa(2048).unwrap();
+        let issue = |name: &str, holder: &Holder, key: PrivateKey| {
             let subject = Name::parse_one_line(name).unwrap();
             let certificate = authority.issue(&subject, &key.public_key_info(), holder, 10).unwrap();
             Credential::new(vec![certificate], key).unwrap()
         };
-        let user = issue(USER, &Holder::User);
-        let host = issue(HOST, &Holder::Host { names: vec!["localhost".to_owned()] });
+        let user = issue(USER, &Holder::User, known_rsa_key(1));
+        let holder = Holder::Host { names: vec!["localhost".to_owned()] };
+        let host = issue(HOST, &holder, known_rsa_key(2));
         let site = Self { directory, authority, user, host };
         site.write_pair("user", &site.user);
         site.write_pair("host", &site.host);
@@ -44,7 +65,7 @@ impl Site {
 
     /// A certificate of this CA made by openssl's and nobody's rules but ours.
     pub(crate) fn issue(&self, name: &str, holder: &Holder) -> Credential {
-        let key = PrivateKey::generate_rsa(2048).unwrap();
+        let key = known_rsa_key(3);
         let subject = Name::parse_one_line(name).unwrap();
         let certificate = self.authority.issue(&subject, &key.public_key_info(), holder, 10).unwrap();
         Credential::new(vec![certificate], key).unwrap()

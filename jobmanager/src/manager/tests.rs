@@ -203,6 +203,54 @@ async fn a_contact_answers_again_although_its_port_was_taken() {
     running.stop().await;
 }
 
+/// What a manager leaves that is killed while it stores a credential.
+#[tokio::test]
+async fn credentials_of_nobody_are_removed_at_the_start() {
+    let world = World::new();
+    let alice = world.person("Alice");
+    let running = world.manager(NEVER_IDLE).await;
+    running.submit(&alice, "&(executable=/bin/true)", None).await;
+    let directory = running.shared.site.directory.join("identities");
+    running.stop().await;
+    std::fs::write(directory.join("1.2.new"), "half a key").unwrap();
+    std::fs::write(directory.join("3.4.pem"), "a key without a record").unwrap();
+    let running = world.manager(NEVER_IDLE).await;
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 1, "Alice's");
+    assert!(running.shared.identities.get(alice.proxy.identity().as_str()).await.is_some());
+    running.stop().await;
+}
+
+/// Clients may be waiting for the port when it is bound; their connection was once accepted before there was an identity to
+/// serve it with, and no other after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn contacts_answer_although_clients_are_waiting_at_the_start() {
+    let world = World::new();
+    let alice = world.person("Alice");
+    let running = world.manager(NEVER_IDLE).await;
+    let contact = contact(&running.submit(&alice, "&(executable=/bin/true)", None).await);
+    let port = contact.port;
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            tokio::spawn(async move {
+                loop {
+                    drop(tokio::net::TcpStream::connect(("localhost", port)).await);
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    let alices = client(&world, &alice);
+    let mut running = running;
+    for _ in 0..20 {
+        running.stop().await;
+        running = world.manager(NEVER_IDLE).await;
+        let answer = async { while alices.status(&contact).await.is_err() {} };
+        tokio::time::timeout(Duration::from_secs(30), answer).await.unwrap();
+    }
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn an_update_that_did_not_arrive_is_sent_after_a_restart() {
     let world = World::new();

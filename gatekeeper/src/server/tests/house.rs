@@ -126,25 +126,39 @@ impl House {
     }
 }
 
+/// One of the RSA keys that everybody knows.
+fn known_rsa_key(number: usize) -> PrivateKey {
+    let pem = [
+        include_str!("../../../../gsi/test-only-keys/test-only-1.pem"),
+        include_str!("../../../../gsi/test-only-keys/test-only-2.pem"),
+        include_str!("../../../../gsi/test-only-keys/test-only-3.pem"),
+        include_str!("../../../../gsi/test-only-keys/test-only-4.pem"),
+    ];
+    PrivateKey::from_pem(pem[number].as_bytes(), None).unwrap()
+}
+
 /// CA, trust directory, host certificate, and proxies of Alice (full and limited) and Mallory.
 fn make_certificates(folder: &Path) {
     let new = NewAuthority { name: "/O=Grid/CN=Test CA", days: 30, bits: 2048, passphrase: None };
-    let authority = Authority::create(&folder.join("ca"), &new).unwrap();
+    let authority = Authority::create_with_key(&folder.join("ca"), &new, known_rsa_key(0)).unwrap();
     fs::create_dir(folder.join("certificates")).unwrap();
     authority.install(&folder.join("certificates")).unwrap();
-    let issue = |name: &str, holder: &Holder| {
-        let key = PrivateKey::generate_rsa(2048).unwrap();
+    let issue = |name: &str, holder: &Holder, key: PrivateKey| {
         let subject = Name::parse_one_line(name).unwrap();
         let certificate = authority.issue(&subject, &key.public_key_info(), holder, 10).unwrap();
         Credential::new(vec![certificate], key).unwrap()
     };
-    let host = issue("/O=Grid/CN=localhost", &Holder::Host { names: vec!["localhost".to_owned()] });
+    let host = issue(
+        "/O=Grid/CN=localhost",
+        &Holder::Host { names: vec!["localhost".to_owned()] },
+        known_rsa_key(1),
+    );
     let pem: String = host.chain().iter().map(Certificate::to_pem).collect();
     fs::write(folder.join("host.pem"), pem).unwrap();
     fs::write(folder.join("host.key"), host.key().to_pem().as_bytes()).unwrap();
     fs::set_permissions(folder.join("host.key"), fs::Permissions::from_mode(0o600)).unwrap();
-    let alice = issue(ALICE, &Holder::User);
-    let mallory = issue(MALLORY, &Holder::User);
+    let alice = issue(ALICE, &Holder::User, known_rsa_key(2));
+    let mallory = issue(MALLORY, &Holder::User, known_rsa_key(3));
     for (issuer, kind, name) in [
         (&alice, ProxyKind::Full, "alice"),
         (&alice, ProxyKind::Limited, "limited"),
