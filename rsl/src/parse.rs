@@ -146,6 +146,7 @@ fn values(input: Input<'_>, room: Room) -> Parsed<'_, Vec<Value>> {
     Ok((rest, values))
 }
 
+#[inline(always)]
 fn any_value(input: Input<'_>, room: Room, expected: Expected) -> Parsed<'_, Value> {
     match input {
         [b'(', inner @ ..] => {
@@ -166,21 +167,27 @@ fn bracketed<'a>(open: Input<'a>, inner: Input<'a>, room: Room) -> Parsed<'a, Ve
 }
 
 /// A literal, a variable, or a concatenation of them, to the right; and the blanks after it.
+#[inline(always)]
 fn simple(input: Input<'_>, room: Room, expected: Expected) -> Parsed<'_, Value> {
     let (rest, first, joined) = operand(input, room, expected)?;
-    let next = if joined {
-        rest
-    } else {
-        let (rest, ()) = blank(rest)?;
-        let [b'#', after @ ..] = rest else { return Ok((rest, first)) };
-        blank(after)?.0
-    };
+    if joined {
+        return concatenation(first, rest, room);
+    }
+    match blank(rest)?.0 {
+        [b'#', after @ ..] => concatenation(first, blank(after)?.0, room),
+        rest => Ok((rest, first)),
+    }
+}
+
+/// With the operands after the first.
+fn concatenation(first: Value, next: Input<'_>, room: Room) -> Parsed<'_, Value> {
     let (rest, second) = simple(next, room.enter(next)?, Expected::ConcatenationOperand)?;
-    Ok((rest, Value::Concat(Box::new((first, second)))))
+    Ok((rest, first.then(second)))
 }
 
 /// One operand of a concatenation; the flag says that the next one follows without `#` (rsl.md §2, implicit
 /// concatenation), which quoted literals never do.
+#[inline(always)]
 fn operand<'a>(
     input: Input<'a>,
     room: Room,
@@ -210,12 +217,20 @@ fn unexpected_error(at: Input<'_>, expected: Expected) -> nom::Err<Stop<'_>> {
     nom::Err::Failure(Stop::new(at, Mistake::Unexpected(expected)))
 }
 
-/// White space and comments, if any.
-#[inline]
+/// White space and comments, if any; mostly there is nothing or one space.
+#[inline(always)]
 fn blank(input: Input<'_>) -> Parsed<'_, ()> {
-    if !input.first().is_some_and(|&byte| byte == b'(' || is_space(byte)) {
-        return Ok((input, ()));
+    let rest = match input {
+        [b' ', rest @ ..] => rest,
+        rest => rest,
+    };
+    match rest {
+        [first, ..] if *first == b'(' || is_space(*first) => blanks(rest),
+        _ => Ok((rest, ())),
     }
+}
+
+fn blanks(input: Input<'_>) -> Parsed<'_, ()> {
     let (mut rest, _) = take_while(is_space)(input)?;
     while rest.starts_with(b"(*") {
         let comment: Parsed<'_, _> = delimited(tag("(*"), take_until("*)"), tag("*)")).parse(rest);
@@ -242,7 +257,7 @@ fn quoted(input: Input<'_>) -> Parsed<'_, Text> {
                 rest = tail;
             }
             // Nearly always nothing was written twice, and the piece is all of it.
-            [_, tail @ ..] if before.is_empty() => return Ok((tail, piece.into())),
+            [_, tail @ ..] if before.is_empty() => return Ok((tail, Text::prefix(rest, piece.len()))),
             [_, tail @ ..] => {
                 before.extend_from_slice(piece);
                 return Ok((tail, before.into()));
@@ -253,9 +268,10 @@ fn quoted(input: Input<'_>) -> Parsed<'_, Text> {
 }
 
 /// An unquoted literal whose first byte is known to be good.
+#[inline(always)]
 fn bare(input: Input<'_>) -> Parsed<'_, Text> {
-    let (rest, text) = take_while(continues_bare)(input)?;
-    Ok((rest, text.into()))
+    let length = input.iter().position(|&byte| !continues_bare(byte)).unwrap_or(input.len());
+    Ok((input.get(length..).unwrap_or_default(), Text::prefix(input, length)))
 }
 
 /// What a byte may do, looked up by its value: every byte of a text is asked.

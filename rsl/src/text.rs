@@ -18,6 +18,16 @@ enum Kept {
 }
 
 impl Text {
+    /// The first `length` bytes of `input`. A block of fixed size is copied where there is one: most texts stand in the midst
+    /// of a longer input, and a copy of known size needs no loop.
+    #[inline]
+    pub(crate) fn prefix(input: &[u8], length: usize) -> Self {
+        match (input.first_chunk(), u8::try_from(length)) {
+            (Some(block), Ok(short)) if length <= SHORT => Self(Kept::Short(short, *block)),
+            _ => input.get(..length).unwrap_or(input).into(),
+        }
+    }
+
     fn short(bytes: &[u8]) -> Option<Self> {
         let mut kept = [0; SHORT];
         kept.get_mut(..bytes.len())?.copy_from_slice(bytes);
