@@ -114,7 +114,7 @@ impl Evaluation<'_> {
         // A bare relation has no boolean around it, so nothing could use what it defines.
         if let Some(scope) = self.scopes.last_mut() {
             spend(&mut self.left, name.len() + text.len())?;
-            scope.entry(name.clone()).or_insert_with(|| text.clone());
+            scope.entry(name.to_vec()).or_insert_with(|| text.to_vec());
         }
         Ok(())
     }
@@ -126,10 +126,14 @@ impl Evaluation<'_> {
                 .map(|element| self.value(element))
                 .collect::<Result<_, _>>()
                 .map(Value::Sequence),
-            Value::Literal(_) | Value::Variable(_) | Value::Concat(..) => {
+            Value::Literal(text) => {
+                spend(&mut self.left, text.len())?;
+                Ok(Value::Literal(text.clone()))
+            }
+            Value::Variable(_) | Value::Concat(..) => {
                 let mut text = Vec::new();
                 self.append(value, &mut text)?;
-                Ok(Value::Literal(text))
+                Ok(text.into())
             }
         }
     }
@@ -143,7 +147,8 @@ impl Evaluation<'_> {
                 Ok(())
             }
             Value::Variable(contents) => self.append_variable(contents, out),
-            Value::Concat(left, right) => {
+            Value::Concat(operands) => {
+                let (left, right) = &**operands;
                 self.append(left, out)?;
                 self.append(right, out)
             }
@@ -177,7 +182,7 @@ impl Evaluation<'_> {
             }
         };
         let computed;
-        let name = match name {
+        let name: &[u8] = match name {
             Value::Literal(name) => name,
             Value::Variable(_) | Value::Concat(..) | Value::Sequence(_) => {
                 if self.dialect == Dialect::Stock {
@@ -258,6 +263,6 @@ fn show(value: &Value) -> String {
             let shown: Vec<String> = contents.iter().take(3).map(show).collect();
             format!("$({})", shown.join(" "))
         }
-        Value::Concat(left, right) => format!("{}#{}", show(left), show(right)),
+        Value::Concat(operands) => format!("{}#{}", show(&operands.0), show(&operands.1)),
     }
 }

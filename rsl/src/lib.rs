@@ -4,7 +4,7 @@
 //!
 //! | Module | Subject |
 //! |---|---|
-//! | [`tree`] | the tree, and finding a relation in it |
+//! | [`tree`] | the tree, and finding a relation in it; its literals are [`Text`] |
 //! | [`mod@parse`] | text → tree; mistakes are shown underlined |
 //! | [`mod@print`] | tree → canonical text, and a form for people |
 //! | [`mod@evaluate`] | canonical names; variables replaced by their values |
@@ -32,8 +32,10 @@ pub mod parse;
 mod place;
 pub mod print;
 mod spelling;
+mod text;
 pub mod tree;
 
 pub use parse::{ParseError, parse};
 pub use place::Place;
+pub use text::Text;
 pub use tree::{Operator, Relation, RelationOperator, Spec, Value};

@@ -9,7 +9,7 @@ mod error;
 pub use error::ParseError;
 
 use crate::place::{Place, text_of};
-use crate::{Operator, Relation, RelationOperator, Spec, Value};
+use crate::{Operator, Relation, RelationOperator, Spec, Text, Value};
 use error::{Expected, Mistake, Stop};
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_till, take_until, take_while};
@@ -104,7 +104,7 @@ fn boolean(input: Input<'_>, operator: Operator, room: Room) -> Parsed<'_, Spec>
 }
 
 fn relation(input: Input<'_>, room: Room) -> Parsed<'_, Spec> {
-    let (rest, name) = match input {
+    let (rest, name): (_, Text) = match input {
         [b'"' | b'\'' | b'^', ..] => quoted(input)?,
         [first, ..] if starts_bare(*first) => bare(input)?,
         _ => return unexpected(input, Expected::Specification),
@@ -113,7 +113,7 @@ fn relation(input: Input<'_>, room: Room) -> Parsed<'_, Spec> {
     let (rest, ()) = blank(rest)?;
     let (rest, operator) = relation_operator(rest)?;
     let (rest, values) = values(rest, room)?;
-    Ok((rest, Spec::Relation(Relation { name, operator, values, place })))
+    Ok((rest, Spec::Relation(Relation { name: name.to_vec(), operator, values, place })))
 }
 
 fn relation_operator(input: Input<'_>) -> Parsed<'_, RelationOperator> {
@@ -133,10 +133,11 @@ fn relation_operator(input: Input<'_>) -> Parsed<'_, RelationOperator> {
 fn values(input: Input<'_>, room: Room) -> Parsed<'_, Vec<Value>> {
     let (mut rest, ()) = blank(input)?;
     let (after, first) = any_value(rest, room, Expected::Value)?;
-    // Nearly every relation has exactly one value.
-    let mut values = Vec::with_capacity(1);
-    values.push(first);
     (rest, ()) = blank(after)?;
+    // Nearly every relation has exactly one value, and nearly every sequence two.
+    let one = matches!(rest, [] | [b')', ..]);
+    let mut values = Vec::with_capacity(if one { 1 } else { 2 });
+    values.push(first);
     while !matches!(rest, [] | [b')', ..]) {
         let (after, next) = any_value(rest, room, Expected::ValueOrClose)?;
         values.push(next);
@@ -175,7 +176,7 @@ fn simple(input: Input<'_>, room: Room, expected: Expected) -> Parsed<'_, Value>
         blank(after)?.0
     };
     let (rest, second) = simple(next, room.enter(next)?, Expected::ConcatenationOperand)?;
-    Ok((rest, Value::Concat(Box::new(first), Box::new(second))))
+    Ok((rest, Value::Concat(Box::new((first, second)))))
 }
 
 /// One operand of a concatenation; the flag says that the next one follows without `#` (rsl.md §2, implicit
@@ -210,7 +211,11 @@ fn unexpected_error(at: Input<'_>, expected: Expected) -> nom::Err<Stop<'_>> {
 }
 
 /// White space and comments, if any.
+#[inline]
 fn blank(input: Input<'_>) -> Parsed<'_, ()> {
+    if !input.first().is_some_and(|&byte| byte == b'(' || is_space(byte)) {
+        return Ok((input, ()));
+    }
     let (mut rest, _) = take_while(is_space)(input)?;
     while rest.starts_with(b"(*") {
         let comment: Parsed<'_, _> = delimited(tag("(*"), take_until("*)"), tag("*)")).parse(rest);
@@ -221,42 +226,54 @@ fn blank(input: Input<'_>) -> Parsed<'_, ()> {
 }
 
 /// `"…"`, `'…'` or `^X…X`; the delimiter written twice stands for itself.
-fn quoted(input: Input<'_>) -> Parsed<'_, Vec<u8>> {
+fn quoted(input: Input<'_>) -> Parsed<'_, Text> {
     let (delimiter, mut rest) = match input {
         [b'^', delimiter, body @ ..] => (*delimiter, body),
         [delimiter @ (b'"' | b'\''), body @ ..] => (*delimiter, body),
         _ => return stop(input, Mistake::UnclosedQuote),
     };
-    let mut text = Vec::new();
+    let mut before = Vec::new();
     loop {
         let (after, piece) = take_till(|byte| byte == delimiter)(rest)?;
-        text.extend_from_slice(piece);
         match after {
             [_, twice, tail @ ..] if *twice == delimiter => {
-                text.push(delimiter);
+                before.extend_from_slice(piece);
+                before.push(delimiter);
                 rest = tail;
             }
-            [_, tail @ ..] => return Ok((tail, text)),
+            // Nearly always nothing was written twice, and the piece is all of it.
+            [_, tail @ ..] if before.is_empty() => return Ok((tail, piece.into())),
+            [_, tail @ ..] => {
+                before.extend_from_slice(piece);
+                return Ok((tail, before.into()));
+            }
             [] => return stop(input, Mistake::UnclosedQuote),
         }
     }
 }
 
 /// An unquoted literal whose first byte is known to be good.
-fn bare(input: Input<'_>) -> Parsed<'_, Vec<u8>> {
+fn bare(input: Input<'_>) -> Parsed<'_, Text> {
     let (rest, text) = take_while(continues_bare)(input)?;
-    Ok((rest, text.to_vec()))
+    Ok((rest, text.into()))
 }
 
-/// CR is not among them (rsl.md §1).
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n')
+/// What a byte may do, looked up by its value: every byte of a text is asked.
+static CLASSES: [Class; 256] = classes();
+
+#[derive(Clone, Copy)]
+struct Class {
+    space: bool,
+    continues_bare: bool,
 }
 
-/// Whether an unquoted literal may go on with this byte.
-pub(crate) fn continues_bare(byte: u8) -> bool {
-    !is_space(byte)
-        && !matches!(
+const fn classes() -> [Class; 256] {
+    let mut classes = [Class { space: false, continues_bare: false }; 256];
+    let mut byte: u8 = 0;
+    loop {
+        // CR is not among them (rsl.md §1).
+        let space = matches!(byte, b' ' | b'\t' | b'\n');
+        let special = matches!(
             byte,
             0 | b'='
                 | b'!'
@@ -272,7 +289,30 @@ pub(crate) fn continues_bare(byte: u8) -> bool {
                 | b'#'
                 | b'?'
                 | b'~'
-        )
+        );
+        #[expect(clippy::indexing_slicing, reason = "a byte is less than 256, and the compiler runs this")]
+        {
+            classes[byte as usize] = Class { space, continues_bare: !space && !special };
+        }
+        match byte.checked_add(1) {
+            Some(next) => byte = next,
+            None => return classes,
+        }
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "a byte is less than 256")]
+fn class(byte: u8) -> Class {
+    CLASSES[usize::from(byte)]
+}
+
+fn is_space(byte: u8) -> bool {
+    class(byte).space
+}
+
+/// Whether an unquoted literal may go on with this byte.
+pub(crate) fn continues_bare(byte: u8) -> bool {
+    class(byte).continues_bare
 }
 
 /// Whether an unquoted literal may begin with this byte.

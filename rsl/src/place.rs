@@ -91,7 +91,7 @@ mod tests {
             count.place.underline(source, "why"),
             "line 2, column 4: why\n  |\n2 |   (count=1)\n  |    ^^^^^"
         );
-        let made = Relation::equal("count", [Value::Literal(b"1".to_vec())]);
+        let made = Relation::equal("count", [Value::from("1")]);
         assert_eq!(*count, made);
         assert_eq!(made.place.underline(source, "why"), "why");
         assert_eq!(parse(b"  &( executable = /bin/a)(count =1)").unwrap(), spec);

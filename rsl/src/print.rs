@@ -68,7 +68,8 @@ fn print_value(value: &Value, out: &mut Vec<u8>) -> Result<(), Unprintable> {
             }
             out.push(b')');
         }
-        Value::Concat(left, right) => {
+        Value::Concat(operands) => {
+            let (left, right) = &**operands;
             print_value(left, out)?;
             out.extend_from_slice(b" # ");
             print_value(right, out)?;
@@ -158,7 +159,8 @@ fn pretty_value(value: &Value, out: &mut Vec<u8>) -> Result<(), Unprintable> {
             }
             out.push(b')');
         }
-        Value::Concat(left, right) => {
+        Value::Concat(operands) => {
+            let (left, right) = &**operands;
             pretty_value(left, out)?;
             out.extend_from_slice(b" # ");
             pretty_value(right, out)?;

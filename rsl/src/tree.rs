@@ -3,7 +3,7 @@
 //! The parser and [`crate::print`] are inverse to each other on this tree. Canonical names and substituted variables
 //! are made as new trees by [`crate::evaluate`].
 
-use crate::Place;
+use crate::{Place, Text};
 
 /// How a boolean joins its operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -146,13 +146,13 @@ pub(crate) fn canonical_bytes(name: &[u8]) -> impl Iterator<Item = u8> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// Text; how it was quoted is forgotten.
-    Literal(Vec<u8>),
+    Literal(Text),
     /// `(a b)`, with at least one element
     Sequence(Vec<Value>),
     /// `$(NAME)` or `$(NAME default)`; more values are grammatical and mean nothing.
     Variable(Vec<Value>),
     /// `a # b`; operands are literals, variables and concatenations.
-    Concat(Box<Value>, Box<Value>),
+    Concat(Box<(Value, Value)>),
 }
 
 impl Value {
@@ -165,7 +165,7 @@ impl Value {
     }
 
     /// `$(NAME)`
-    pub fn variable(name: impl Into<Vec<u8>>) -> Self {
+    pub fn variable(name: impl Into<Text>) -> Self {
         Self::Variable(vec![Self::Literal(name.into())])
     }
 
@@ -176,25 +176,25 @@ impl Value {
 
     /// This value directly followed by `next`.
     pub fn then(self, next: impl Into<Value>) -> Self {
-        Self::Concat(Box::new(self), Box::new(next.into()))
+        Self::Concat(Box::new((self, next.into())))
     }
 }
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Literal(text.as_bytes().to_vec())
+        Self::Literal(text.into())
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::Literal(text.into_bytes())
+        Self::Literal(text.into())
     }
 }
 
 impl From<Vec<u8>> for Value {
     fn from(text: Vec<u8>) -> Self {
-        Self::Literal(text)
+        Self::Literal(text.into())
     }
 }
 

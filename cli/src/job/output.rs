@@ -61,7 +61,7 @@ pub fn kept_there(spec: Spec, id: &str) -> Spec {
     for stream in missing.into_iter().flatten() {
         let name = stream.attribute();
         let home = Value::Variable(vec![literal("HOME")]);
-        let file = Value::Concat(Box::new(home), Box::new(literal(format!("{KEPT}{id}.{name}"))));
+        let file = home.then(literal(format!("{KEPT}{id}.{name}")));
         relations.push(relation(name, vec![file]));
     }
     Spec::Boolean(Operator::And, relations)
@@ -85,8 +85,8 @@ pub fn fetch(original: &Spec, stream: Stream, tail: Option<u32>) -> Result<Spec,
 /// A job that removes the output files [`kept_there`] gave `original`; `None` when there are none.
 pub fn removal(original: &Spec) -> Option<Spec> {
     let kept = |file: &Value| match file {
-        Value::Concat(_, name) => {
-            matches!(&**name, Value::Literal(name) if name.starts_with(KEPT.as_bytes()))
+        Value::Concat(operands) => {
+            matches!(&operands.1, Value::Literal(name) if name.starts_with(KEPT.as_bytes()))
         }
         _ => false,
     };

@@ -59,7 +59,7 @@ pub fn text(spec: &Spec) -> Result<Vec<u8>, JobError> {
 /// The account of a `username` relation: the client asks the gatekeeper for it (`/service@user`).
 pub fn account(spec: &Spec) -> Option<String> {
     match find(spec, "username")?.values.as_slice() {
-        [Value::Literal(name)] => String::from_utf8(name.clone()).ok(),
+        [Value::Literal(name)] => String::from_utf8(name.to_vec()).ok(),
         _ => None,
     }
 }
@@ -80,13 +80,13 @@ pub fn relation(name: &str, values: Vec<Value>) -> Spec {
 
 /// A literal.
 pub fn literal(text: impl AsRef<[u8]>) -> Value {
-    Value::Literal(text.as_ref().to_vec())
+    Value::Literal(text.as_ref().into())
 }
 
 /// `$(GLOBUSRUN_GASS_URL) # path`: a file of the submitting machine.
 pub fn served(path: impl AsRef<[u8]>) -> Value {
     let variable = Value::Variable(vec![literal(GASS_VARIABLE)]);
-    Value::Concat(Box::new(variable), Box::new(literal(path)))
+    variable.then(literal(path))
 }
 
 /// Whether the request itself sends output to a file of ours, as `(stdout=$(GLOBUSRUN_GASS_URL)/tmp/out)` does.
@@ -95,10 +95,11 @@ pub fn writes_our_files(spec: &Spec) -> bool {
         match value {
             Value::Literal(_) | Value::Variable(_) => false,
             Value::Sequence(values) => values.iter().any(ours),
-            Value::Concat(left, right) => {
+            Value::Concat(operands) => {
+                let (left, right) = &**operands;
                 let server = Value::Variable(vec![literal(GASS_VARIABLE)]);
                 let device = ["/dev/stdout", "/dev/stderr"].map(literal).contains(right);
-                (**left == server && !device) || ours(left) || ours(right)
+                (*left == server && !device) || ours(left) || ours(right)
             }
         }
     }

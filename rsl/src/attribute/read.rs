@@ -34,8 +34,8 @@ pub fn integer(relation: &Relation) -> Result<i64, Violation> {
 /// Not exactly one literal: "malformed". Neither `yes` nor `no`: "invalid".
 pub fn flag(relation: &Relation) -> Result<bool, Violation> {
     match relation.values.as_slice() {
-        [Value::Literal(word)] if word == b"yes" => Ok(true),
-        [Value::Literal(word)] if word == b"no" => Ok(false),
+        [Value::Literal(word)] if **word == *b"yes" => Ok(true),
+        [Value::Literal(word)] if **word == *b"no" => Ok(false),
         [Value::Literal(word)] => Err(invalid(relation, word, "yes or no")),
         _ => Err(malformed(relation, "yes or no")),
     }
@@ -120,7 +120,7 @@ pub(super) fn word<'a>(relation: &'a Relation, attribute: &Attribute) -> Result<
     let [Value::Literal(word)] = relation.values.as_slice() else {
         return Err(violation(relation, attribute, attribute.malformed, &format!("must be {right}")));
     };
-    if words.iter().any(|allowed| allowed.as_bytes() == word) {
+    if words.iter().any(|allowed| allowed.as_bytes() == &**word) {
         return Ok(word);
     }
     let shown = String::from_utf8_lossy(word);

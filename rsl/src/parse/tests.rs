@@ -101,14 +101,14 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 
 fn simple_value() -> impl Strategy<Value = Value> {
     let variable = (text(), proptest::option::of(text())).prop_map(|(name, default)| {
-        Value::Variable(std::iter::once(name).chain(default).map(Value::Literal).collect())
+        Value::Variable(std::iter::once(name).chain(default).map(Value::from).collect())
     });
-    let operand = prop_oneof![3 => text().prop_map(Value::Literal), 1 => variable].boxed();
+    let operand = prop_oneof![3 => text().prop_map(Value::from), 1 => variable].boxed();
     proptest::collection::vec(operand, 1..4).prop_map(|operands| {
         let mut operands = operands.into_iter().rev();
         let last = operands.next().unwrap();
         // To the right, as the parser builds it.
-        operands.fold(last, |right, left| Value::Concat(Box::new(left), Box::new(right)))
+        operands.fold(last, |right, left| left.then(right))
     })
 }
 
