@@ -12,7 +12,7 @@ pub(crate) struct Options {
 
 #[derive(clap::Subcommand)]
 enum Subject {
-    /// Jobs per second, latency, processor time and memory per job at the stock gatekeeper and at ours (five minutes)
+    /// Jobs per second, latency, processor time and memory per job at the stock gatekeeper and at ours (two minutes, once built)
     Gram {
         /// Print JSON; the table otherwise
         #[arg(long)]
