@@ -4,11 +4,14 @@
 use crate::{
     command::{self, Finished},
     stock,
+    user::gridiron,
 };
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{self, Command},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -42,7 +45,10 @@ pub struct Account {
     pub extra_group: Option<String>,
 }
 
-/// Whether accounts can be made here; if not, the running test is skipped with the reason.
+/// Accounts made by this process.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// Whether accounts can be made here, and can use what has been built; if not, the running test is skipped with the reason.
 pub fn can_be_made() -> bool {
     let missing = stock::missing(&["useradd", "userdel", "groupadd", "groupdel", "setpriv"]);
     if !rustix::process::geteuid().is_root() {
@@ -53,14 +59,28 @@ pub fn can_be_made() -> bool {
         stock::skip(&format!("not installed: {}", missing.join(" ")));
         return false;
     }
+    if let Some(closed) = gridiron().ancestors().skip(1).find(|folder| !is_open(folder)) {
+        stock::skip(&format!(
+            "other accounts cannot pass through {}, where the programs are",
+            closed.display()
+        ));
+        return false;
+    }
     remove_leftovers();
     true
 }
 
+/// Whether everybody may pass through a folder.
+fn is_open(folder: &Path) -> bool {
+    fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
+}
+
 impl Account {
-    /// Makes `<prefix><pid>-<word>`, with its home below `homes`, and with a second group when asked.
+    /// Makes `<prefix><pid>-<number>-<word>`, with its home below `homes`, and with a second group when asked.
     pub fn new(word: &str, rank: Rank, homes: &Path, with_extra_group: bool) -> Self {
-        let name = format!("{PREFIX}{}-{word}", process::id());
+        // Tests may share a process.
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}{}-{number}-{word}", process::id());
         let home = homes.join(word);
         let extra_group = with_extra_group.then(|| format!("{name}-x"));
         if let Some(group) = &extra_group {

@@ -26,7 +26,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -42,8 +42,17 @@ const FULL: Duration = Duration::from_secs(10);
 /// Between two deaths: this, and up to as much again.
 const PAUSE: Duration = Duration::from_millis(600);
 
+/// One of these tests at a time: each wants the machine to itself. (nextest runs each in a process of its own, and
+/// knows from its configuration.)
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn everything_dies_at_random_instants() {
+    let _turn = turn();
     let Some(user) = user() else { return };
     let site = user.temporary().join("site");
     fs::create_dir(&site).expect("writable");
@@ -58,6 +67,7 @@ fn everything_dies_at_random_instants() {
 /// The same at a site for many accounts, where root starts a launcher, and that one the others.
 #[test]
 fn everything_dies_behind_a_launcher() {
+    let _turn = turn();
     let Some(user) = user() else { return };
     if !accounts::can_be_made() {
         return;
@@ -78,6 +88,7 @@ fn everything_dies_behind_a_launcher() {
 
 #[test]
 fn the_disk_is_full_for_ten_seconds() {
+    let _turn = turn();
     let Some(user) = user() else { return };
     let folder = user.temporary().join("site");
     let Some(disk) = SmallDisk::mount(folder.clone()) else { return };

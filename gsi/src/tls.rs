@@ -9,6 +9,7 @@ mod invalid_sni;
 mod transport;
 mod verifier;
 
+pub use invalid_sni::filtered;
 pub use transport::MAX_HANDSHAKE;
 pub(crate) use transport::{Framing, Transport};
 pub(crate) use verifier::Verifier;

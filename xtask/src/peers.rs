@@ -10,6 +10,7 @@ const PACKAGES: &[&str] = &[
     "globus-gram-client-tools",
     "globus-proxy-utils",
     "globus-gsi-cert-utils-progs",
+    "globus-gss-assist-progs",
     "globus-simple-ca",
     "globus-gass-cache-program",
     "globus-gass-server-ez-progs",

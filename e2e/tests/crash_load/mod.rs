@@ -3,7 +3,7 @@
 
 use e2e::{Finished, Kind, User, command, stock};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     env, fs,
     os::unix::fs::PermissionsExt,
     sync::{
@@ -177,8 +177,8 @@ impl Load {
                 shared.problem("a client panicked".to_owned());
             }
         }
-        let book = fs::read_to_string(&shared.book).expect("the book is there");
         let ledger = shared.ledger();
+        let book = shared.settled(&ledger);
         eprintln!("{}", summary(&ledger));
         shared.reckon(&ledger, &book);
         drop(ledger);
@@ -213,6 +213,21 @@ impl Shared {
 
     fn note(&self, id: u64, code: i32, fate: Fate) {
         self.ledger().insert(id, Submission { code, fate });
+    }
+
+    /// The book once every job in it has ended, those too of which nobody was told.
+    fn settled(&self, ledger: &Ledger) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let book = fs::read_to_string(&self.book).expect("the book is there");
+            let lines: HashSet<&str> = book.lines().collect();
+            let runs =
+                |id: &u64| lines.contains(&*format!("start {id}")) && !lines.contains(&*format!("end {id}"));
+            if Instant::now() > until || !ledger.keys().any(runs) {
+                return book;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Holds what the clients were told against what the jobs have written.

@@ -141,6 +141,23 @@ impl HelloFilter {
     }
 }
 
+/// What TLS gets to see of a client's first bytes, read in pieces of `piece` bytes; for the fuzz target.
+#[doc(hidden)]
+#[must_use]
+pub fn filtered(stream: &[u8], piece: usize) -> Vec<u8> {
+    let mut filter = HelloFilter::default();
+    let mut seen = Vec::new();
+    for bytes in stream.chunks(piece.max(1)) {
+        if filter.is_finished() {
+            seen.extend_from_slice(bytes);
+        } else {
+            filter.push(bytes, &mut seen);
+        }
+    }
+    filter.finish(&mut seen);
+    seen
+}
+
 /// The same provider with hashes that see a hidden server_name as the client sent it.
 ///
 /// The suites are leaked, as rustls wants them for ever; call it once.

@@ -1,6 +1,7 @@
-use std::os::unix::fs::PermissionsExt;
+use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT};
 
 use super::*;
 
@@ -44,7 +45,7 @@ fn the_job_gets_what_was_asked_for_and_nothing_else() {
 
     std::fs::remove_file(path.join("out")).unwrap();
     std::fs::write(path.join("in"), "from stdin\n").unwrap();
-    let mut job = command(&path, "/bin/cat; pwd; ps -o pgid= -p $$ | tr -d ' '; echo $$; echo oops >&2");
+    let mut job = command(&path, "/bin/cat; pwd; cut -d' ' -f5 /proc/$$/stat; echo $$; echo oops >&2");
     job.stdin = "in".into();
     job.environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
     let out = run(&job);
@@ -60,6 +61,9 @@ fn no_descriptor_leaks_and_no_signal_is_blocked_or_ignored() {
     let _mine = File::open("/dev/null").unwrap();
     // What the test itself was given by a careless parent; the reaper does the same when it begins.
     close_fds::CloseFdsBuilder::new().cloexecfrom(3);
+    for signal in [SIGHUP, SIGINT, SIGQUIT] {
+        signal_hook::flag::register(signal, Arc::default()).unwrap();
+    }
     let mut job = command(dir.path(), "");
     job.executable = "/bin/ls".into();
     job.arguments = vec!["/proc/self/fd".into()];
