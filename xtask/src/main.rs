@@ -1,7 +1,7 @@
 //! The project's own chores, run as `cargo xtask <chore>`.
 //!
 //! - [`check`] is `cargo xtask test`, the one test command: what a developer runs before a commit and what CI runs.
-//! - [`bench`] is `cargo xtask bench`, speed beside the stock programs.
+//! - [`mod@bench`] is `cargo xtask bench`, speed beside the stock programs.
 //! - [`peers`] installs the Debian packages the end-to-end tests talk to.
 //! - [`step`] runs one command and counts the tests it reports; [`summary`] adds them up.
 #![expect(clippy::print_stdout, reason = "a chore's output is for the person at the terminal")]

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-/// Debian bookworm packages (issue 2) and the one plain tool the tests use to make certificates.
+/// Debian packages: the stock programs of bookworm, and the plain tools that the tests use beside them.
 const PACKAGES: &[&str] = &[
     "globus-gatekeeper",
     "globus-gram-job-manager",
@@ -17,6 +17,10 @@ const PACKAGES: &[&str] = &[
     "globus-gass-copy-progs",
     "postgresql",
     "openssl",
+    // `systemd-analyze` and `systemd-socket-activate`, for the unit files.
+    "systemd",
+    // libFuzzer is C++.
+    "g++",
 ];
 
 /// What it takes to call the stock RSL library from C.
