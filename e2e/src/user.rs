@@ -31,7 +31,7 @@ pub enum Kind {
 }
 
 /// The classic names our program answers to.
-const CLASSIC: &[&str] = &[
+pub const CLASSIC: &[&str] = &[
     "globusrun",
     "globus-job-run",
     "globus-job-submit",

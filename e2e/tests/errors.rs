@@ -237,7 +237,6 @@ fn account_of_somebody_else(world: &World) {
 }
 
 /// A site that lets nobody in for a while.
-#[allow(clippy::expect_used, reason = "the helpers of tests fail by panicking, as tests do")]
 mod nologin {
     use super::{Kind, Setup, World, number};
     use e2e::Kind::{Ours, Stock};

@@ -6,26 +6,9 @@ mod credentials;
 mod gridmaps;
 mod pair;
 
-use e2e::{Finished, User};
+use e2e::{Finished, User, user::CLASSIC as PROGRAMS};
 use pair::Pair;
 use std::collections::BTreeSet;
-
-const PROGRAMS: &[&str] = &[
-    "globusrun",
-    "globus-job-run",
-    "globus-job-submit",
-    "globus-job-status",
-    "globus-job-get-output",
-    "globus-job-cancel",
-    "globus-job-clean",
-    "grid-proxy-init",
-    "grid-proxy-info",
-    "grid-proxy-destroy",
-    "grid-cert-info",
-    "grid-mapfile-add-entry",
-    "grid-mapfile-delete-entry",
-    "grid-mapfile-check-consistency",
-];
 
 /// The words of a help text that look like options: `-np`, `[-l|-s]`, `-m[axtime]` without its bracket.
 fn options(help: &str) -> BTreeSet<String> {

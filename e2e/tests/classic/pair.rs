@@ -59,13 +59,7 @@ impl Pair {
                 different.push(format!("{line:?}\n  stock {stock:?}\n  ours  {ours:?}"));
             }
         }
-        assert!(
-            different.is_empty(),
-            "{} of {} differ:\n{}",
-            different.len(),
-            lines.len(),
-            different.join("\n")
-        );
+        assert_none(&different, lines.len());
     }
 
     /// Runs each command line with both, and reports those that differ in status, or in which streams are used.
@@ -81,12 +75,11 @@ impl Pair {
                 different.push(format!("{line:?}\n  stock {}\n  ours  {}", show(&stock), show(&ours)));
             }
         }
-        assert!(
-            different.is_empty(),
-            "{} of {} differ:\n{}",
-            different.len(),
-            lines.len(),
-            different.join("\n")
-        );
+        assert_none(&different, lines.len());
     }
+}
+
+#[track_caller]
+fn assert_none(different: &[String], of: usize) {
+    assert!(different.is_empty(), "{} of {of} differ:\n{}", different.len(), different.join("\n"));
 }
