@@ -1,5 +1,5 @@
 //! Global Access to Secondary Storage (gass.md): files by URL, over https with GSI (SSL-compatible style, mutual
-//! certificates) or plain http. What stdout, stderr, stdin and executable URLs use: a client, and the small server that
+//! certificates) or plain http. What stdout, stderr, stdin and executable URLs use: a client, and the server, which
 //! `run -s`/`-o` embeds.
 //!
 //! | Module | Subject |
@@ -7,16 +7,18 @@
 //! | [`url`] | URLs and their rules |
 //! | [`cache`] | entries of the URL-keyed cache that job output waits in |
 //! | [`client`] | GET, PUT and append of one file |
-//! | [`server`] | the embedded server: who may do what, files, our stdout and stderr |
+//! | [`range`] | parts of files, as HTTP names them |
+//! | [`server`] | the server: who may do what, files, our stdout and stderr |
 //! | [`error`] | what can go wrong, sorted by blame |
 //!
-//! Not supported: `Range` (nobody sends it), keep-alive (one request per connection, as stock has it), ASCII mode.
+//! Not supported: ASCII mode.
 
 mod body;
 pub mod cache;
 pub mod client;
 pub mod digest;
 pub mod error;
+pub mod range;
 pub mod server;
 pub mod url;
 

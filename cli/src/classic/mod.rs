@@ -7,6 +7,7 @@
 mod cached_output;
 mod cert_info;
 mod certificate_text;
+mod gass_server;
 mod globusrun;
 mod job_cancel;
 mod job_clean;
@@ -65,6 +66,8 @@ pub const PROGRAMS: &[&Program] = &[
     &job_get_output::PROGRAM,
     &job_cancel::PROGRAM,
     &job_clean::PROGRAM,
+    &gass_server::SERVER,
+    &gass_server::SHUTDOWN,
     &proxy_init::PROGRAM,
     &proxy_info::PROGRAM,
     &proxy_destroy::PROGRAM,
