@@ -16,6 +16,7 @@
 mod body;
 pub mod cache;
 pub mod client;
+pub mod digest;
 pub mod error;
 pub mod file;
 pub mod server;
@@ -23,6 +24,7 @@ pub mod url;
 
 pub use cache::{Cache, CacheError};
 pub use client::Client;
+pub use digest::ReprDigest;
 pub use error::GassError;
 pub use file::{FileError, Files};
 pub use server::{Access, Server};
