@@ -30,8 +30,8 @@ impl Streams {
             Output::Deliver(_) | Output::Cache(_) => own,
         };
         Self {
-            stdout: place(&job.spec.stdout, files.stdout()),
-            stderr: place(&job.spec.stderr, files.stderr()),
+            stdout: place(job.stdout_as_started(), files.stdout()),
+            stderr: place(job.stderr_as_started(), files.stderr()),
         }
     }
 }

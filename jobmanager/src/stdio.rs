@@ -2,6 +2,7 @@
 //! has ended. Everything travels with the owner's delegated proxy, to and from servers that are the owner's own.
 
 use crate::{
+    environment::Streams,
     job::{CacheEntry, Destination, Failure, FailureKind, Input, Job, Output},
     site::JobFiles,
 };
@@ -76,9 +77,10 @@ async fn fetch_file(client: &Client, url: &str, path: &Path, mode: u32) -> Resul
 /// Sends each stream to each of its destinations, in the order stock has: stderr before stdout, the last destination first. The
 /// first failure ends it: 74 for stderr, 73 for stdout.
 pub async fn deliver(job: &Job, files: &JobFiles, client: &Client) -> Result<(), Failure> {
+    let written = streams(job, files).await?;
     let streams = [
-        (&job.spec.stderr, files.stderr(), GramError::OPENING_STDERR),
-        (&job.spec.stdout, files.stdout(), GramError::OPENING_STDOUT),
+        (&job.spec.stderr, written.stderr, GramError::OPENING_STDERR),
+        (&job.spec.stdout, written.stdout, GramError::OPENING_STDOUT),
     ];
     for (output, source, code) in streams {
         let Output::Deliver(destinations) = output else { continue };
@@ -138,18 +140,22 @@ async fn copy(from: &Path, to: &Path) -> Result<(), TransferError> {
     tokio::fs::copy(from, to).await.map(drop).map_err(local(to))
 }
 
-/// Makes the cache entries that the job writes into itself; gives their paths for stdout and stderr.
-pub async fn open_cache_entries(job: &Job) -> Result<(Option<PathBuf>, Option<PathBuf>), Failure> {
-    let open = async |output: &Output, code: GramError| {
+/// Where the job itself writes; cache entries are made when they are not there yet.
+pub async fn streams(job: &Job, files: &JobFiles) -> Result<Streams, Failure> {
+    let entry = async |output: &Output, code: GramError| {
         let Output::Cache(entry) = output else { return Ok(None) };
         let (job, entry) = (job.clone(), entry.clone());
         let opened = blocking(move || cache_entry(&job, &entry)).await;
         opened.map(Some).map_err(|error| Failure::new(code, error.to_string()))
     };
-    Ok((
-        open(&job.spec.stdout, GramError::OPENING_STDOUT).await?,
-        open(&job.spec.stderr, GramError::OPENING_STDERR).await?,
-    ))
+    let mut streams = Streams::of(job, files);
+    if let Some(path) = entry(job.stdout_as_started(), GramError::OPENING_STDOUT).await? {
+        streams.stdout = path;
+    }
+    if let Some(path) = entry(job.stderr_as_started(), GramError::OPENING_STDERR).await? {
+        streams.stderr = path;
+    }
+    Ok(streams)
 }
 
 fn cache_entry(job: &Job, entry: &CacheEntry) -> Result<PathBuf, TransferError> {
@@ -159,7 +165,7 @@ fn cache_entry(job: &Job, entry: &CacheEntry) -> Result<PathBuf, TransferError> 
 
 /// Removes what the job itself brought into the cache: everything under its own tag. Entries with a tag of the user's stay.
 pub fn clean_cache(job: &Job) -> Result<(), TransferError> {
-    if job.spec.cache_entries().all(|entry| entry.tag.is_some()) {
+    if job.cache_entries().all(|entry| entry.tag.is_some()) {
         return Ok(());
     }
     Ok(Cache::open(job.spec.gass_cache.as_path())?.remove_tag(&job.contact)?)

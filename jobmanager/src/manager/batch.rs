@@ -29,6 +29,9 @@ pub(super) struct Entry {
     pub(super) saving: Option<usize>,
     pub(super) deadline: Option<Instant>,
     pub(super) fetching: Option<AbortHandle>,
+    pub(super) delivering: Option<AbortHandle>,
+    /// Counts deliveries, so that the end of one that was aborted is told from that of the next.
+    pub(super) delivery: u32,
 }
 
 /// The actions of one event.
@@ -48,6 +51,8 @@ impl Entry {
             saving: None,
             deadline: None,
             fetching: None,
+            delivering: None,
+            delivery: 0,
         }
     }
 }
@@ -140,8 +145,19 @@ impl<S: Scheduler> Manager<S> {
                 Action::Cancel => self.cancel(key),
                 Action::Suspend => self.control(key, Control::Suspend, asker.take()),
                 Action::Resume => self.control(key, Control::Resume, asker.take()),
+                Action::Adopt => self.adopt(key),
                 Action::Release => self.release(key),
                 Action::Deliver => self.deliver(key),
+                Action::AbortDelivery => self.with(key, |entry| {
+                    entry.delivery = entry.delivery.wrapping_add(1);
+                    if let Some(delivering) = entry.delivering.take() {
+                        delivering.abort();
+                    }
+                }),
+                Action::CompareStdio { stdout, stderr } => {
+                    self.compare_stdio(key, stdout, stderr, asker.take());
+                }
+                Action::WriteRemoteIo => self.write_remote_io(key, asker.take()),
                 Action::SetTimer(after) => self.set_timer(key, Some(after)),
                 Action::StopTimer => self.set_timer(key, None),
                 Action::CleanUp => {

@@ -3,7 +3,7 @@
 use super::{Asker, Manager, Message, Shared, wording::update};
 use crate::{
     callback::Letter,
-    environment::{Streams, launch},
+    environment::launch,
     job::{Failure, Job, Notice},
     launch::JobKey,
     machine::Event,
@@ -34,10 +34,24 @@ impl<S: Scheduler> Manager<S> {
     }
 
     /// Runs `work` on a copy of the job in a task of its own; what it gives is the job's next event.
-    fn work<F>(
+    pub(super) fn work<F>(
         &self,
         key: JobKey,
         asker: Option<Asker>,
+        work: impl FnOnce(Arc<Shared<S>>, Job) -> F,
+    ) -> Option<AbortHandle>
+    where
+        F: Future<Output = Option<Event>> + Send + 'static,
+    {
+        self.work_on(key, asker, None, work)
+    }
+
+    /// As [`Manager::work`]; what comes of a delivery with another number than the job's last is dropped.
+    fn work_on<F>(
+        &self,
+        key: JobKey,
+        asker: Option<Asker>,
+        delivery: Option<u32>,
         work: impl FnOnce(Arc<Shared<S>>, Job) -> F,
     ) -> Option<AbortHandle>
     where
@@ -48,7 +62,7 @@ impl<S: Scheduler> Manager<S> {
         let work = work(Arc::clone(&self.shared), job);
         let task = tokio::spawn(async move {
             if let Some(event) = work.await {
-                let _ = inbox.send(Message::Happened { key, event, asker }).await;
+                let _ = inbox.send(Message::Happened { key, event, asker, delivery }).await;
             }
         });
         Some(task.abort_handle())
@@ -69,7 +83,8 @@ impl<S: Scheduler> Manager<S> {
 
     pub(super) fn deliver(&mut self, key: JobKey) {
         let transfers = Arc::clone(&self.transfers);
-        self.work(key, None, |shared, job| async move {
+        let number = self.jobs.get(&key).map(|entry| entry.delivery);
+        let task = self.work_on(key, None, number, |shared, job| async move {
             let _place = transfers.acquire().await;
             let files = shared.site.job_files(job.key);
             Some(Event::Delivered(match gass_client(&shared, &job).await {
@@ -77,19 +92,16 @@ impl<S: Scheduler> Manager<S> {
                 Err(failure) => Err(failure),
             }))
         });
+        self.with(key, |entry| entry.delivering = task);
     }
 
     pub(super) fn submit(&mut self, key: JobKey) {
         self.work(key, None, |shared, job| async move {
             let files = shared.site.job_files(job.key);
-            let mut streams = Streams::of(&job, &files);
-            match stdio::open_cache_entries(&job).await {
-                Ok((stdout, stderr)) => {
-                    streams.stdout = stdout.unwrap_or(streams.stdout);
-                    streams.stderr = stderr.unwrap_or(streams.stderr);
-                }
+            let streams = match stdio::streams(&job, &files).await {
+                Ok(streams) => streams,
                 Err(failure) => return Some(Event::Submitted(Err(failure))),
-            }
+            };
             let submitted = shared.scheduler.submit(launch(&job, &shared.site, streams)).await;
             Some(Event::Submitted(submitted.map_err(Failure::from)))
         });
@@ -111,6 +123,17 @@ impl<S: Scheduler> Manager<S> {
                 Control::Resume => shared.scheduler.resume(job.key, &id).await,
             };
             Some(Event::Controlled(asked.map_err(|error| error.code)))
+        });
+    }
+
+    /// Asks for the present state of one job; it comes as an event.
+    pub(super) fn adopt(&self, key: JobKey) {
+        let Some(id) = self.jobs.get(&key).map(|entry| entry.job.scheduler_id.clone()) else { return };
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            if let Err(error) = shared.scheduler.adopt(vec![(key, id)]).await {
+                tracing::error!(job = %key, %error, "a job that was taken up again is not watched");
+            }
         });
     }
 
@@ -159,15 +182,17 @@ impl<S: Scheduler> Manager<S> {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             let renewed = match files.write_proxy(credential.to_pem().as_bytes()) {
-                Ok(()) => {
-                    shared.identities.offer(credential).await.map(drop).map_err(|error| error.to_string())
-                }
+                Ok(()) => shared.identities.offer(credential).await.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
+            if let Some(news) = renewed.as_ref().ok().and_then(|identity| identity.news()) {
+                // The manager is gone when nobody listens.
+                let _ = shared.inbox.send(news).await;
+            }
             if let Err(error) = &renewed {
                 tracing::warn!(job = %key, error, "renewed credential not in place");
             }
-            let _ = reply.send(renewed.map_err(|_| GramError::DELEGATION_FAILED));
+            let _ = reply.send(renewed.map(drop).map_err(|_| GramError::DELEGATION_FAILED));
         });
     }
 }
