@@ -2,7 +2,7 @@
 //! stores it and only then is it answered. Everything here happens before the job exists, so every refusal leaves nothing behind.
 
 use crate::{
-    environment::{Streams, launch},
+    environment::{Places, launch},
     identity::{self, Identities, Identity, check_lifetime},
     job::{Failure, Job, Origin, Phase, Registration},
     launch::JobKey,
@@ -11,6 +11,7 @@ use crate::{
     request::{self, Request, StdioUpdate, Surroundings, default_cache},
     scheduler::Scheduler,
     site::Site,
+    staging,
 };
 use gram::{GramError, JobState, control::v1};
 use gsi::Credential;
@@ -99,7 +100,9 @@ async fn accept_from<S: Scheduler>(
             // Again, with the symbols of the job that it is about.
             let around = surroundings(&shared.site, &request, identity, key);
             return match request::read(&request.rsl, &around)? {
-                Request::Restart { update, .. } => restart(shared, request, identity, key, *update, proxy).await,
+                Request::Restart { update, .. } => {
+                    restart(shared, request, identity, key, *update, proxy).await
+                }
                 Request::Submit { .. } => Err(no_such_job(key)),
             };
         }
@@ -142,6 +145,8 @@ async fn accept_from<S: Scheduler>(
         updates: 0,
         lapsed: false,
         redirected: None,
+        progress: None,
+        cache_tag: None,
         spec,
     };
     let code = job.accepted_with();
@@ -210,6 +215,7 @@ fn surroundings(site: &Site, request: &v1::SubmitRequest, identity: &Identity, k
         key,
         contact: identity::contact(&site.host, identity.port(), key),
         job_directory: site.job_files(key).directory().to_owned(),
+        scratch_name: staging::scratch::name(key),
     }
 }
 
@@ -255,18 +261,26 @@ fn no_such_job(key: JobKey) -> Failure {
     Failure::new(GramError::NO_STATE_FILE, why)
 }
 
-/// The cache is usable where it matters (149), then the scheduler's checks, unless files are still to be fetched.
+/// The cache is usable where it matters (149), so is the place for a scratch directory (136); then the scheduler's checks, unless
+/// something is still to be fetched or made.
 fn check<S: Scheduler>(shared: &Shared<S>, job: &Job) -> Result<(), Failure> {
     let usual = default_cache(&shared.site.account.home);
-    if job.spec.writes_to_cache() || job.spec.gass_cache.as_path() != usual {
-        gass::Cache::open(job.spec.gass_cache.as_path())
-            .map_err(|error| Failure::new(GramError::INVALID_CACHE, error.to_string()))?;
+    if job.spec.uses_cache() || job.spec.gass_cache.as_path() != usual {
+        staging::usable(job)?;
     }
-    if job.spec.needs_fetching() {
+    if let Some(path) = job.spec.scratch() {
+        let base = path.as_path().parent().unwrap_or(path.as_path());
+        staging::scratch::check(base).map_err(|error| {
+            let message =
+                format!("attribute `scratch_dir`: nothing can be made in {}: {error}", base.display());
+            Failure::new(GramError::INVALID_SCRATCH, message)
+        })?;
+    }
+    if job.spec.needs_preparing() {
         return Ok(());
     }
     let files = shared.site.job_files(job.key);
-    Ok(shared.scheduler.check(&launch(job, &shared.site, Streams::of(job, &files)))?)
+    Ok(shared.scheduler.check(&launch(job, &shared.site, Places::of(job, &files)))?)
 }
 
 /// Hands the job to the manager; answered when it is in the store.

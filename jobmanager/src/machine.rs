@@ -10,10 +10,10 @@
 //! Times are those of [`crate::clock::Clock`], which no setting of the machine's clock changes.
 //!
 //! ```text
-//! Uncommitted ─commit─► StagingIn ─► Submitting ─► Submitted ─► Delivering ─► Uncollected ─► Parked
-//!      │ timeout             │            │          │    ▲cancel                 │ commit      │
-//!      ▼                     ▼            ▼          ▼    ▼                       ▼             ▼
-//!     Over ◄─── a failure, or no two-phase commit ── Cancelling               (forgotten)   (forgotten)
+//! Uncommitted ─commit─► StagingIn ─► Submitting ─► Submitted ─► Delivering ─► StagingOut ─► Uncollected ─► Parked
+//!      │ timeout             │            │          │    ▲cancel                                │ commit      │
+//!      ▼                     ▼            ▼          ▼    ▼                                      ▼             ▼
+//!     Over ◄─── a failure, or no two-phase commit ── Cancelling                              (forgotten)   (forgotten)
 //! ```
 
 mod credential;
@@ -28,7 +28,7 @@ mod tests;
 pub use restart::Restart;
 
 use crate::{
-    job::{Failure, Job, Notice, Phase},
+    job::{Failure, FileProgress, Job, Notice, Phase},
     request::StdioUpdate,
     scheduler::{Outcome, SchedulerId},
 };
@@ -57,8 +57,10 @@ pub enum Event {
     StdioUpdate(Result<Box<StdioUpdate>, GramError>),
     /// The owner takes the job up again with a request of its own.
     Restart(Box<Restart>),
-    /// Executable and stdin are there, or not.
+    /// Everything the job needs is there, or the first that is not.
     Fetched(Result<(), Failure>),
+    /// One of the job's files has come further.
+    FileMoved(FileProgress),
     /// The scheduler has taken the job, or refused it.
     Submitted(Result<SchedulerId, Failure>),
     /// Scheduler: queued.
@@ -76,6 +78,10 @@ pub enum Event {
     Controlled(Result<(), GramError>),
     /// All output is out, or the first that was not.
     Delivered(Result<(), Failure>),
+    /// All of `file_stage_out` is out, or the first that was not.
+    StagedOut(Result<(), Failure>),
+    /// What was to be removed is removed, as far as that can be done.
+    Cleaned,
     /// A contact has confirmed this update (or is given up).
     Told {
         /** the contact */
@@ -113,7 +119,7 @@ pub enum Action {
         /** saying this */
         notice: Notice,
     },
-    /// Fetch executable and stdin.
+    /// Make the scratch directory and fetch what the job needs, unless that is there.
     Fetch,
     /// Stop fetching.
     AbortFetch,
@@ -131,7 +137,9 @@ pub enum Action {
     Release,
     /// Send the output.
     Deliver,
-    /// Stop sending it; what comes of it does not count any more.
+    /// Send the files of `file_stage_out`, unless they are there.
+    StageOut,
+    /// Stop sending output or files; what comes of it does not count any more.
     AbortDelivery,
     /// Compare what the job has written with the sizes that the client has; answered like `Suspend`, with 129 when they differ.
     CompareStdio {
@@ -200,6 +208,9 @@ impl Turn {
             Event::Controlled(Ok(())) => self.answer(),
             Event::Controlled(Err(code)) => self.refuse(code),
             Event::Delivered(result) => self.delivered(result),
+            Event::FileMoved(file) => self.file_moved(file),
+            Event::StagedOut(result) => self.staged_out(result),
+            Event::Cleaned => self.cleaned(),
             Event::Told { url, number } => self.told(&url, number),
             Event::Deadline => self.deadline(),
             Event::CredentialEnds => self.lapse(),

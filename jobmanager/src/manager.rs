@@ -49,8 +49,6 @@ use tokio::{
 
 /// Messages that may wait for the manager; senders wait beyond.
 pub(crate) const INBOX: usize = 4096;
-/// Jobs whose files are being moved at once.
-const MAX_TRANSFERS: usize = 64;
 /// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time.
 const MAX_FINISHED: usize = 2000;
 /// How long saves that are under way may take when the manager is told to stop.
@@ -108,6 +106,7 @@ pub enum End {
 impl<S: Scheduler> Manager<S> {
     /// With the jobs of the store; each takes up what was under way.
     pub async fn resume(shared: Arc<Shared<S>>, gate: Arc<Gate>, stored: Vec<Stored>) -> Self {
+        let transfers = Arc::new(Semaphore::new(usize::from(shared.site.limits.transfers.get())));
         let outgoing = Outgoing::new(Arc::clone(&shared.identities), shared.inbox.clone());
         let clock = Clock::open(&shared.site.directory.join("clock"));
         let mut manager = Self {
@@ -118,7 +117,7 @@ impl<S: Scheduler> Manager<S> {
             jobs: HashMap::with_capacity(stored.len()),
             timers: BTreeSet::new(),
             outgoing,
-            transfers: Arc::new(Semaphore::new(MAX_TRANSFERS)),
+            transfers,
             gate,
             requests: HashMap::with_capacity(stored.len()),
             unsettled: 0,
@@ -136,7 +135,10 @@ impl<S: Scheduler> Manager<S> {
             };
             let key = job.key;
             if let Some(identity) = manager.shared.identities.get(&job.origin.identity).await {
-                job.contact = identity::contact(&manager.shared.site.host, identity.port(), key);
+                job.move_to(identity::contact(&manager.shared.site.host, identity.port(), key));
+            }
+            if !this_boot && let Some(progress) = &mut job.progress {
+                progress.forget_files();
             }
             // Nobody can tell whether the scheduler had it when the machine went down, and it must not run twice.
             let lost = job.phase == Phase::Submitting && !this_boot;
@@ -263,8 +265,8 @@ impl<S: Scheduler> Manager<S> {
                 self.look_at_credentials();
             }
             Message::Renew { key, credential, reply } => self.renew(key, *credential, reply),
-            Message::Happened { key, event, asker, delivery } => {
-                let is_current = |entry: &Entry| delivery.is_none_or(|number| number == entry.delivery);
+            Message::Happened { key, event, asker, move_number } => {
+                let is_current = |entry: &Entry| move_number.is_none_or(|number| number == entry.move_number);
                 if self.jobs.get(&key).is_some_and(is_current) {
                     self.take(key, event, asker);
                 }

@@ -16,7 +16,9 @@ use crate::{
     session::Session,
     ui::Ui,
 };
-use gram::{GramError, JobContact, ResourceContact, Signal, StateMask, callback::Listener, client::JobStatus};
+use gram::{
+    GramError, JobContact, ResourceContact, Signal, StateMask, callback::Listener, client::JobStatus,
+};
 use gsi::DelegationMode;
 use rsl::Spec;
 
@@ -124,7 +126,10 @@ impl Args {
             extensions: Vec::new(),
         };
         if !self.here {
-            ui.result(&status::as_json(&self.job, &status), format!("{} {}", self.job, status::describe(&status)));
+            ui.result(
+                &status::as_json(&self.job, &status),
+                format!("{} {}", self.job, status::describe(&status)),
+            );
         }
         Ok(Exit::Success)
     }

@@ -74,11 +74,15 @@ impl Args {
     pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let job = arguments::job(&self.job)?;
         let argument = self.argument.as_deref().or(self.signal.usual_argument());
-        let signal = Signal::new(self.signal.number(), argument)
-            .map_err(|error| Failure::new(Exit::Usage, error.to_string()).try_this("gridiron signal --help"))?;
+        let signal = Signal::new(self.signal.number(), argument).map_err(|error| {
+            Failure::new(Exit::Usage, error.to_string()).try_this("gridiron signal --help")
+        })?;
         let session = Session::open()?;
         let status = block_on(async { Ok(session.client.signal(&job, &signal).await?) })?;
-        ui.result(&status::as_json(&self.job, &status), format!("{} {}", self.job, status::describe(&status)));
+        ui.result(
+            &status::as_json(&self.job, &status),
+            format!("{} {}", self.job, status::describe(&status)),
+        );
         Ok(Exit::Success)
     }
 }

@@ -20,7 +20,7 @@ impl Turn {
                 self.tell(JobState::Failed, GramError::USER_PROXY_EXPIRED);
                 self.act(Action::AbortFetch);
             }
-            Phase::Delivering { .. } => {
+            Phase::Delivering { .. } | Phase::StagingOut => {
                 self.tell(JobState::Failed, GramError::USER_PROXY_EXPIRED);
                 self.act(Action::AbortDelivery);
             }
@@ -53,6 +53,7 @@ impl Turn {
             _ if self.job.lapsed => {}
             Phase::StagingIn => self.act(Action::Fetch),
             Phase::Delivering { .. } => self.act(Action::Deliver),
+            Phase::StagingOut => self.act(Action::StageOut),
             Phase::Uncommitted { .. }
             | Phase::Submitting
             | Phase::Submitted

@@ -3,7 +3,7 @@
 
 use super::{Action, MAX_CONTACTS, Turn};
 use crate::{
-    job::{Failure, Phase, Registration},
+    job::{Failure, Phase, Registration, Verdict},
     request::StdioUpdate,
 };
 use gram::{GramError, JobState};
@@ -66,6 +66,15 @@ impl Turn {
                 if new_output && !self.job.lapsed {
                     self.act(Action::AbortDelivery);
                     self.act(Action::Deliver);
+                }
+            }
+            Phase::StagingOut => {
+                self.answer_restart();
+                self.greet(newcomer.as_deref());
+                if new_output {
+                    self.act(Action::AbortDelivery);
+                    self.enter(Phase::Delivering { then: Verdict::Done });
+                    self.move_files();
                 }
             }
             Phase::Stopped { expires } => self.unstop(expires.is_some()),
@@ -174,7 +183,7 @@ impl Turn {
 mod tests {
     use super::*;
     use crate::{
-        job::{Destination, Job, Output, Verdict, tests::sample},
+        job::{Destination, Job, Output, tests::sample},
         machine::{Answer, Event, later, step},
         scheduler::{Outcome, SchedulerId},
     };
@@ -344,8 +353,11 @@ mod tests {
 
     #[test]
     fn without_a_credential_it_waits_for_the_next_one() {
-        let (lapsed, actions) =
-            step(job(Phase::Delivering { then: Verdict::Done }, JobState::Active), Event::CredentialEnds, now());
+        let (lapsed, actions) = step(
+            job(Phase::Delivering { then: Verdict::Done }, JobState::Active),
+            Event::CredentialEnds,
+            now(),
+        );
         assert_eq!(told(&actions, "https://vm:2/"), [(JobState::Failed, 131)]);
         assert!(actions.contains(&Action::AbortDelivery));
         let (again, actions) = restart_with(lapsed, StdioUpdate::default());

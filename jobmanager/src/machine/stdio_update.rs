@@ -2,7 +2,7 @@
 
 use super::{Action, Turn};
 use crate::{
-    job::{Destination, Output, Phase, Redirected},
+    job::{Destination, FileRole, Output, Phase, Redirected},
     request::StdioUpdate,
 };
 use gram::GramError;
@@ -25,7 +25,10 @@ impl Turn {
                 self.changed = true;
                 if new_remote_io { self.act(Action::WriteRemoteIo) } else { self.answer() }
             }
-            Phase::Delivering { .. } | Phase::Uncollected { .. } | Phase::Parked { .. } => {
+            Phase::Delivering { .. }
+            | Phase::StagingOut
+            | Phase::Uncollected { .. }
+            | Phase::Parked { .. } => {
                 self.refuse(GramError::JOB_QUERY_DENIAL);
             }
             Phase::Over { .. } => self.refuse(GramError::JOB_CONTACT_NOT_FOUND),
@@ -35,7 +38,7 @@ impl Turn {
     /// Signal 8: whoever asks compares with what has been written here, so that comes first.
     pub(super) fn compare_stdio(&mut self, stdout: Option<u64>, stderr: Option<u64>) {
         match self.job.phase {
-            Phase::Delivering { .. } => self.refuse(GramError::STILL_STREAMING),
+            Phase::Delivering { .. } | Phase::StagingOut => self.refuse(GramError::STILL_STREAMING),
             Phase::Uncommitted { .. }
             | Phase::StagingIn
             | Phase::Submitting
@@ -55,9 +58,11 @@ impl Turn {
         let is_started = !matches!(self.job.phase, Phase::Uncommitted { .. } | Phase::StagingIn);
         let mut was = self.job.redirected.take().map(|was| *was).unwrap_or_default();
         if let Some(output) = update.stdout {
+            self.forget_moves(|role| matches!(role, FileRole::Stdout(_)));
             redirect(&mut self.job.spec.stdout, &mut was.stdout, output, is_started);
         }
         if let Some(output) = update.stderr {
+            self.forget_moves(|role| matches!(role, FileRole::Stderr(_)));
             redirect(&mut self.job.spec.stderr, &mut was.stderr, output, is_started);
         }
         self.job.redirected = (was != Redirected::default()).then(|| Box::new(was));
@@ -66,6 +71,12 @@ impl Turn {
             self.job.spec.remote_io_url = update.remote_io_url;
         }
         new_remote_io
+    }
+
+    fn forget_moves(&mut self, concerned: impl Fn(FileRole) -> bool) {
+        if let Some(progress) = &mut self.job.progress {
+            progress.forget(concerned);
+        }
     }
 }
 

@@ -89,8 +89,8 @@ pub enum Message {
         event: Event,
         /** the query it answers, if any */
         asker: Option<Asker>,
-        /** which of several deliveries of the job it is about; None: no delivery */
-        delivery: Option<u32>,
+        /** which of the job's moves of files it is about, None: none; dropped when that has been given up */
+        move_number: Option<u32>,
     },
     /// The save under way for a job is over.
     Saved {

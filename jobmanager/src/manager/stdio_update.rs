@@ -8,7 +8,7 @@ use crate::{
     request::{Surroundings, read_update},
     scheduler::Scheduler,
     site::Site,
-    stdio,
+    staging,
 };
 use gram::GramError;
 use std::path::Path;
@@ -34,10 +34,8 @@ impl<S: Scheduler> Manager<S> {
         asker: Option<Asker>,
     ) {
         self.work(key, asker, |shared, job| async move {
-            let same = match stdio::streams(&job, &shared.site.job_files(job.key)).await {
-                Ok(streams) => {
-                    is_size(&streams.stdout, stdout).await && is_size(&streams.stderr, stderr).await
-                }
+            let same = match staging::places(&job, &shared.site.job_files(job.key)).await {
+                Ok(places) => is_size(&places.stdout, stdout).await && is_size(&places.stderr, stderr).await,
                 Err(_) => false,
             };
             Some(Event::Controlled(if same { Ok(()) } else { Err(GramError::STDIO_SIZE) }))
@@ -75,5 +73,6 @@ fn surroundings(job: &Job, site: &Site) -> Surroundings {
         key: job.key,
         contact: job.contact.clone(),
         job_directory: site.job_files(job.key).directory().to_owned(),
+        scratch_name: staging::scratch::name(job.key),
     }
 }

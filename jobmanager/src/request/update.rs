@@ -92,9 +92,10 @@ mod tests {
 
     #[test]
     fn new_destinations() {
-        let update = read("&(stdout=https://vm:1/o)(stderr=err)(stdout_position=0)(remote_io_url=https://vm:1)")
-            .unwrap()
-            .below(&"/work".into());
+        let update =
+            read("&(stdout=https://vm:1/o)(stderr=err)(stdout_position=0)(remote_io_url=https://vm:1)")
+                .unwrap()
+                .below(&"/work".into());
         let url = Destination::Url("https://vm:1/o".into());
         assert_eq!(update.stdout, Some(Output::Deliver(vec![url])));
         assert_eq!(update.stderr, Some(Output::File("/work/err".into())));
