@@ -16,10 +16,12 @@
 //! | [`staging`] | moving its files |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
 //! | [`store`] | durability |
+//! | [`clock`] | the time that deadlines are kept in |
 //! | [`account`], [`site`], [`config`] | who and where we are |
 
 pub mod account;
 pub mod callback;
+pub mod clock;
 pub mod config;
 pub mod control;
 pub mod environment;
