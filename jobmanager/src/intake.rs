@@ -3,7 +3,7 @@
 
 use crate::{
     environment::{Streams, launch},
-    identity::{self, Identities, check_lifetime},
+    identity::{self, Identities, Identity, check_lifetime},
     job::{Failure, Job, Origin, Phase, Registration},
     launch::JobKey,
     machine::{MAX_CONTACT_LENGTH, later},
@@ -14,7 +14,9 @@ use crate::{
 use gram::{GramError, JobState, control::v1, wire::Query};
 use gsi::{Credential, Subject};
 use jiff::Timestamp;
+use std::sync::Arc;
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 /// Longest identity taken from the front door.
 const MAX_IDENTITY: usize = 4096;
@@ -34,8 +36,20 @@ pub async fn submit<S: Scheduler>(
     let id = request.request_id.clone();
     let accepted = match find(shared, &id).await? {
         Some(found) => Ok(found),
-        None => accept(shared, request).await,
+        None => match Grant::take(shared, &request).await {
+            Ok(grant) => accept(shared, &grant, request).await,
+            Err(failure) => Err(failure),
+        },
     };
+    answer(shared, &id, accepted)
+}
+
+/// What the submitter is told of the request with this id.
+pub(crate) fn answer<S>(
+    shared: &Shared<S>,
+    id: &str,
+    accepted: Result<Found, Failure>,
+) -> Result<v1::SubmitReply, Ending> {
     match accepted {
         Ok(Found { code, contact }) => {
             tracing::info!(request = id, code = code.0, contact, "job accepted");
@@ -65,8 +79,32 @@ async fn find<S>(shared: &Shared<S>, request: &str) -> Result<Option<Found>, End
     answer.await.map_err(|_| Ending)
 }
 
-async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) -> Result<Found, Failure> {
-    let credential = delegated(&shared.identities, &request)?;
+/// What a client has handed over with its request; good for as many jobs as the request asks for.
+#[derive(Clone)]
+pub(crate) struct Grant {
+    /// The delegated credential, for the jobs themselves.
+    proxy: Arc<Zeroizing<String>>,
+    /// Whose it is.
+    identity: Arc<Identity>,
+}
+
+impl Grant {
+    /// Checks the credential and takes it in.
+    pub(crate) async fn take<S>(shared: &Shared<S>, request: &v1::SubmitRequest) -> Result<Self, Failure> {
+        let credential = delegated(&shared.identities, request)?;
+        let proxy = Arc::new(credential.to_pem());
+        let identity = shared.identities.offer(credential).await?;
+        Ok(Self { proxy, identity })
+    }
+}
+
+/// Makes a job of the request; it is in the store when this gives it.
+pub(crate) async fn accept<S: Scheduler>(
+    shared: &Shared<S>,
+    grant: &Grant,
+    request: v1::SubmitRequest,
+) -> Result<Found, Failure> {
+    let Grant { proxy, identity } = grant;
     if request.scheduler != shared.scheduler.name() {
         return Err(Failure::new(
             GramError::INVALID_JOB_MANAGER_TYPE,
@@ -83,8 +121,6 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
             format!("the call-back contact is longer than {MAX_CONTACT_LENGTH} bytes"),
         ));
     }
-    let proxy = credential.to_pem();
-    let identity = shared.identities.offer(credential).await?;
     let key = crate::random_key();
     let site = &shared.site;
     let contact = identity::contact(&site.host, identity.port(), key);

@@ -4,11 +4,13 @@
 //! | File | Subject |
 //! |---|---|
 //! | `message.rs` | what the manager is told |
+//! | `bulk.rs` | questions about many jobs |
 //! | `batch.rs` | saving before telling: actions wait for the save that covers them |
 //! | `work.rs` | what takes time, in tasks of its own |
 //! | `wording.rs` | a job as updates and lists show it |
 
 mod batch;
+pub(crate) mod bulk;
 mod message;
 #[cfg(test)]
 mod tests;
@@ -44,8 +46,9 @@ use tokio::{
 pub(crate) const INBOX: usize = 4096;
 /// Jobs whose files are being moved at once.
 const MAX_TRANSFERS: usize = 64;
-/// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time.
-const MAX_FINISHED: usize = 2000;
+/// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time. A large array is remembered
+/// whole, and a request for many jobs that is offered again finds all of them.
+const MAX_FINISHED: usize = 10_000;
 /// How long saves that are under way may take when the manager is told to stop.
 const LAST_SAVES: Duration = Duration::from_secs(10);
 
@@ -225,6 +228,7 @@ impl<S: Scheduler> Manager<S> {
                     self.take(key, Event::Query(query), Some(reply));
                 }
             }
+            Message::Bulk(ask) => self.hear_bulk(ask),
             Message::Renew { key, credential, reply } => self.renew(key, *credential, reply),
             Message::Happened { key, event, asker } => self.take(key, event, asker),
             Message::Saved { key, result } => self.saved(key, result),
@@ -288,7 +292,8 @@ impl<S: Scheduler> Manager<S> {
     fn insert(&mut self, entry: Entry) {
         let (key, request) = (entry.job.key, &entry.job.origin.request_id);
         if !request.is_empty() {
-            self.requests.insert(request.clone(), key);
+            // An id that somebody else has used stays theirs.
+            self.requests.entry(request.clone()).or_insert(key);
         }
         self.unsettled += usize::from(!entry.job.is_settled());
         self.jobs.insert(key, entry);

@@ -1,5 +1,6 @@
 //! What the manager is told, and by whom.
 
+use super::bulk::Ask;
 use crate::{
     job::Job,
     launch::JobKey,
@@ -51,6 +52,8 @@ pub enum Message {
         /** the client */
         reply: Asker,
     },
+    /// A question about many jobs.
+    Bulk(Ask),
     /// A renewed credential for a job.
     Renew {
         /** which job */
