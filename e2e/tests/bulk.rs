@@ -1,6 +1,15 @@
 //! Many jobs at once: arrays and lists of requests in one connection, status and cancel of many (docs/protocol-extensions.md);
 //! job by job at a stock site. And batches whose gatekeeper or job manager dies in the midst.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "the helpers of a test fail as tests do"
+)]
+
 use e2e::{
     Finished, Kind, Running, User, World,
     mortal_site::{MortalSite, Role},
@@ -83,7 +92,7 @@ fn connections(world: &World) -> usize {
     audit.iter().map(|line| line["peer"].to_string()).collect::<HashSet<_>>().len()
 }
 
-/// Programs exist for some numbers only.
+/// Programs exist for some numbers only. Stock job managers look for the program after they have accepted the job.
 fn an_array_of_which_some_fail(world: &World) {
     for number in 2..5 {
         let script = "#!/bin/sh\necho \"$GRIDIRON_ARRAY_INDEX $1\" >> ";
@@ -95,12 +104,13 @@ fn an_array_of_which_some_fail(world: &World) {
     );
     let arguments = ["--json", "submit", "-r", world.contact(), "--array", "1-3,4,6", "--rsl", &rsl];
     let out = gridiron(world, &arguments);
-    assert_eq!(out.code, 77, "{out:#?}");
+    let (code, missing) = if world.server == Kind::Ours { (77, Some(5)) } else { (0, None) };
+    assert_eq!(out.code, code, "{out:#?}");
     let results: Vec<_> = values(&out)
         .iter()
         .map(|value| (value["index"].as_u64().unwrap_or(0), value["error"]["number"]["code"].as_u64()))
         .collect();
-    assert_eq!(results, [(1, Some(5)), (2, None), (3, None), (4, None), (6, Some(5))]);
+    assert_eq!(results, [(1, missing), (2, None), (3, None), (4, None), (6, missing)]);
     assert_eq!(lines(world, "book", 3), ["2 a2", "3 a3", "4 a4"]);
     if world.server == Kind::Ours {
         assert_eq!(connections(world), 1);
@@ -252,10 +262,12 @@ fn deaths_in_the_midst_of_a_batch() {
     let book = user.file("book").display().to_string();
     let command = format!("echo $GRIDIRON_ARRAY_INDEX >> {book}");
     let contact = site.contact().to_owned();
-    const JOBS: usize = 1500;
+    const JOBS: usize = 2500;
     let array = format!("1-{JOBS}");
     let arguments = ["--json", "submit", "-r", &contact, "--array", &array, "/bin/sh", "-c", &command];
     let submitting = start(&user, &arguments);
+    // The client has come in: nobody waits for a gatekeeper that is not there to begin with.
+    lines(&user, "book", 1);
     for victims in [
         &[Role::JobManager][..],
         &[Role::Gatekeeper],
@@ -263,11 +275,11 @@ fn deaths_in_the_midst_of_a_batch() {
         &[Role::Gatekeeper, Role::JobManager, Role::Reaper],
         &[Role::JobManager],
     ] {
-        thread::sleep(Duration::from_millis(400));
         site.kill(victims);
         if victims.contains(&Role::Gatekeeper) {
             site.serve();
         }
+        thread::sleep(Duration::from_millis(400));
     }
     let out = submitting.finish();
     assert_eq!(out.code, 0, "{out:#?}\n{}", site.logs());

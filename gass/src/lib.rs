@@ -15,12 +15,14 @@
 mod body;
 pub mod cache;
 pub mod client;
+pub mod digest;
 pub mod error;
 pub mod server;
 pub mod url;
 
 pub use cache::{Cache, CacheError};
 pub use client::Client;
+pub use digest::ReprDigest;
 pub use error::GassError;
 pub use server::{Access, Server};
 pub use url::Url;

@@ -17,7 +17,7 @@ use gram::{
     GramError, JobState,
     control::v1,
     exchange::{self, ExchangeError},
-    wire::bulk::{BulkAnswers, BulkQuery, JobAnswer, MAX_JOBS, MAX_QUERY},
+    wire::bulk::{BulkAnswers, BulkQuery, JobAnswer, MAX_JOBS, MAX_QUERY, results::shortened},
 };
 use gsi::SecureStream;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ pub async fn submit<S: Scheduler>(
         // A panic of one: whether it has left a job is seen when the request is offered again.
         let (index, reply) = accepted.map_err(|_| Ending)?;
         let mut reply = reply?;
-        reply.message.truncate(reply.message.floor_char_boundary(MAX_MESSAGE));
+        reply.message = shortened(&reply.message, MAX_MESSAGE).to_owned();
         if let Some(place) = jobs.get_mut(index) {
             *place = reply;
         }

@@ -13,7 +13,8 @@
 //! | [`bulk`] | submissions and questions about many jobs at once |
 //! | [`identity`], [`listener`] | delegated credentials, and the job contacts that show them |
 //! | [`callback`] | state updates to clients |
-//! | [`environment`], [`stdio`] | what a job is started with; moving its files |
+//! | [`environment`] | what a job is started with |
+//! | [`staging`] | moving its files |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
 //! | [`store`] | durability |
 //! | [`account`], [`site`], [`config`] | who and where we are |
@@ -38,7 +39,7 @@ pub mod request;
 pub mod scheduler;
 mod serve;
 pub mod site;
-pub mod stdio;
+pub mod staging;
 pub mod store;
 
 pub use config::Config;
@@ -64,5 +65,6 @@ pub(crate) fn site_for_tests(folder: &std::path::Path) -> site::Site {
         globus_location: "/usr".into(),
         machine: request::MachineFacts::default(),
         inherited: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        limits: staging::Limits::default(),
     }
 }

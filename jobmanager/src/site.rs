@@ -1,6 +1,6 @@
 //! What all jobs of this manager share: the account, the directories, the host, the trust anchors.
 
-use crate::{account::Account, config::Config, launch::JobKey, request::MachineFacts};
+use crate::{account::Account, config::Config, launch::JobKey, request::MachineFacts, staging::Limits};
 use gsi::TrustDirectory;
 use std::{
     ffi::{OsStr, OsString},
@@ -28,6 +28,8 @@ pub struct Site {
     pub machine: MachineFacts,
     /// PATH and its like, for jobs.
     pub inherited: Vec<(OsString, OsString)>,
+    /// How much is moved at once, and how patiently.
+    pub limits: Limits,
 }
 
 impl Site {
@@ -49,6 +51,7 @@ impl Site {
                 cpu_type: text(uname.machine()),
                 manufacturer: "pc".into(),
             },
+            limits: config.limits(),
             inherited: PASSED_ON
                 .iter()
                 .filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)))
@@ -89,11 +92,11 @@ impl JobFiles {
     pub fn stderr(&self) -> PathBuf {
         self.file("stderr")
     }
-    /// A fetched executable.
+    /// A fetched executable of a job that was accepted before these were kept in the cache.
     pub fn executable(&self) -> PathBuf {
         self.file("executable")
     }
-    /// A fetched standard input.
+    /// See executable.
     pub fn stdin(&self) -> PathBuf {
         self.file("stdin")
     }

@@ -51,8 +51,10 @@ mod tests {
     use super::*;
     use crate::{attribute, evaluate, parse};
 
+    type Bytes = Vec<u8>;
+
     /// Arguments and environment as a job manager sees them.
-    fn evaluated(text: &str, index: u32) -> (Vec<Vec<u8>>, Vec<(Vec<u8>, Vec<u8>)>) {
+    fn evaluated(text: &str, index: u32) -> (Vec<Bytes>, Vec<(Bytes, Bytes)>) {
         let element = element(&parse(text.as_bytes()).unwrap(), index);
         let canonical = evaluate::canonicalise(&element);
         let spec = evaluate::evaluate(&canonical, &evaluate::Symbols::new()).unwrap();

@@ -43,6 +43,7 @@ impl Turn {
             }
             Phase::Cancelling => self.act(Action::Hold),
             Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }
             | Phase::Stopped { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
@@ -110,6 +111,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Over { .. } => self.answer(),
         }
@@ -135,6 +137,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Parked { .. }
             | Phase::Stopped { .. }
             | Phase::Over { .. } => self.answer(),
@@ -154,6 +157,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Stopped { .. }
             | Phase::Over { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
         }
@@ -177,6 +181,7 @@ impl Turn {
             | Phase::StagingIn
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Over { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
         }
     }
@@ -193,6 +198,7 @@ impl Turn {
             }
             Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }
             | Phase::Stopped { .. }

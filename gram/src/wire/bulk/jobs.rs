@@ -144,10 +144,9 @@ impl BulkReply {
     pub fn encode(&self) -> Vec<u8> {
         let mut lines = String::with_capacity(self.0.len() * 96);
         for item in &self.0 {
-            let end = item.text.floor_char_boundary(MAX_TEXT);
             // Writing to a string cannot fail.
             let _ = write!(lines, "{} ", item.code.0);
-            results::escape(item.text.get(..end).unwrap_or_default(), &mut lines);
+            results::escape(results::shortened(&item.text, MAX_TEXT), &mut lines);
             lines.push('\n');
         }
         results::encode(&lines)

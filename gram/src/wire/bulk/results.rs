@@ -36,6 +36,12 @@ pub(super) fn decode(body: &[u8]) -> Result<Option<String>, WireError> {
     }
 }
 
+/// The beginning of a text, of at most so many bytes.
+pub fn shortened(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
+}
+
 /// Text as part of a line.
 pub(super) fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
