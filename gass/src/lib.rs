@@ -6,23 +6,28 @@
 //! |---|---|
 //! | [`url`] | URLs and their rules |
 //! | [`cache`] | entries of the URL-keyed cache that job output waits in |
-//! | [`client`] | GET, PUT and append of one file |
+//! | [`client`] | one request to one server: GET, PUT, append, listings; kept connections |
+//! | [`copy`] | files from place to place, whole or not at all: retries, resuming, checksums, many at once |
+//! | [`digest`] | checksums as HTTP names them |
+//! | [`listing`] | what is in a directory of a server |
+//! | [`range`] | parts of files |
 //! | [`server`] | the embedded server: who may do what, files, our stdout and stderr |
 //! | [`error`] | what can go wrong, sorted by blame |
-//!
-//! Not supported: `Range` (nobody sends it), keep-alive (one request per connection, as stock has it), ASCII mode.
 
 mod body;
 pub mod cache;
 pub mod client;
+pub mod copy;
 pub mod digest;
 pub mod error;
+pub mod listing;
+pub mod range;
 pub mod server;
 pub mod url;
 
 pub use cache::{Cache, CacheError};
 pub use client::Client;
 pub use digest::ReprDigest;
-pub use error::GassError;
+pub use error::{Blame, GassError};
 pub use server::{Access, Server};
 pub use url::Url;

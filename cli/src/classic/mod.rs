@@ -21,6 +21,7 @@ mod proxy_info;
 mod proxy_init;
 mod proxy_text;
 mod terminal;
+mod url_copy;
 
 use options::{Opt, Parsed};
 use std::{ffi::OsString, process::ExitCode};
@@ -72,6 +73,7 @@ pub const PROGRAMS: &[&Program] = &[
     &mapfile::ADD,
     &mapfile::DELETE,
     &mapfile::CHECK,
+    &url_copy::PROGRAM,
 ];
 
 /// The program of this name, if it is a classic one.

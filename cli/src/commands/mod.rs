@@ -9,6 +9,7 @@ pub mod check;
 pub mod classic;
 pub mod clean;
 pub mod completions;
+pub mod cp;
 pub mod demo;
 pub mod explain;
 pub mod gridmap;
@@ -67,6 +68,7 @@ enum Command {
     Clean(clean::Args),
     List(list::Args),
     Ping(ping::Args),
+    Cp(cp::Args),
     Proxy(proxy::Args),
     Cert(cert::Args),
     Ca(ca::Args),
@@ -131,6 +133,7 @@ impl Command {
             Command::Clean(args) => args.run(ui)?,
             Command::List(args) => args.run(ui)?,
             Command::Ping(args) => args.run(ui)?,
+            Command::Cp(args) => args.run(ui)?,
             Command::Proxy(args) => args.run(ui)?,
             Command::Cert(args) => args.run(ui)?,
             Command::Ca(args) => args.run(ui)?,
