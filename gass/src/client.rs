@@ -308,7 +308,9 @@ impl Client {
                     return Ok((reply, connection));
                 }
                 // The server has closed a kept connection meanwhile. There are only so many, then comes a fresh one.
-                Err(error) if connection.was_kept() => tracing::debug!(%url, %error, "kept connection is gone"),
+                Err(error) if connection.was_kept() => {
+                    tracing::debug!(%url, %error, "kept connection is gone");
+                }
                 Err(source) => return Err(GassError::Protocol { url: url.clone(), source }),
             }
         }
@@ -359,7 +361,7 @@ fn above(url: &Url) -> Option<Url> {
     let Url::Http { secure, host, port, path } = url else { return None };
     let (above, _) = path.strip_suffix('/').unwrap_or(path).rsplit_once('/')?;
     let (host, path) = (host.clone(), format!("{above}/"));
-    (!above.is_empty()).then(|| Url::Http { secure: *secure, host, port: *port, path })
+    (!above.is_empty()).then_some(Url::Http { secure: *secure, host, port: *port, path })
 }
 
 fn path_of(url: &Url) -> Result<String, GassError> {

@@ -264,7 +264,8 @@ impl Copying<'_> {
 
     /// Whether a further attempt would make the same file.
     fn can_go_on(&self) -> bool {
-        self.source.can_open_again() && (self.sink.can_start_over() || self.source.can_continue())
+        let goes_on = self.sink.keeps() && self.source.can_continue();
+        self.source.can_open_again() && (goes_on || self.sink.can_start_over())
     }
 }
 

@@ -186,9 +186,10 @@ impl GassError {
     /// Whose fault it is.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::BadUrl { .. } | Self::NoCredential { .. } | Self::Unable { .. } | Self::Unverified { .. } => {
-                Blame::Request
-            }
+            Self::BadUrl { .. }
+            | Self::NoCredential { .. }
+            | Self::Unable { .. }
+            | Self::Unverified { .. } => Blame::Request,
             Self::Unreachable { .. }
             | Self::Truncated { .. }
             | Self::Checksum { .. }
@@ -228,7 +229,10 @@ mod tests {
         let refused = |status| GassError::Refused { url: url.clone(), status, reason: String::new() };
         for (error, passing) in [
             (GassError::Truncated { url: url.clone(), received: 1 }, true),
-            (GassError::Unreachable { url: url.clone(), source: io::ErrorKind::ConnectionReset.into() }, true),
+            (
+                GassError::Unreachable { url: url.clone(), source: io::ErrorKind::ConnectionReset.into() },
+                true,
+            ),
             (refused(503), true),
             (refused(429), true),
             (refused(400), false),

@@ -59,11 +59,13 @@ struct Raw {
 /// # Errors
 /// A sentence on what is wrong: no such JSON, or a name that is not one and would lead out of the directory.
 pub fn parse(json: &[u8]) -> Result<Vec<Entry>, String> {
-    let page: Page = serde_json::from_slice(json).map_err(|error| format!("not a directory listing: {error}"))?;
+    let page: Page =
+        serde_json::from_slice(json).map_err(|error| format!("not a directory listing: {error}"))?;
     page.entries
         .into_iter()
         .map(|raw| {
-            let name = name_of(&raw).ok_or_else(|| format!("the listing contains the name {:?}", raw.name))?;
+            let name =
+                name_of(&raw).ok_or_else(|| format!("the listing contains the name {:?}", raw.name))?;
             Ok(Entry { name, kind: raw.kind, size: raw.size, modified: raw.modified })
         })
         .collect()
@@ -75,7 +77,8 @@ fn name_of(raw: &Raw) -> Option<OsString> {
         Some(href) => percent_decode(href.strip_suffix('/').unwrap_or(href).as_bytes())?,
         None => raw.name.clone().into_bytes(),
     };
-    let plain = !matches!(name.as_slice(), b"" | b"." | b"..") && !name.iter().any(|byte| b"/\0".contains(byte));
+    let plain =
+        !matches!(name.as_slice(), b"" | b"." | b"..") && !name.iter().any(|byte| b"/\0".contains(byte));
     plain.then(|| OsString::from_vec(name))
 }
 

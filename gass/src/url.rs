@@ -89,7 +89,9 @@ impl Url {
     /// The last part of the path, decoded: what the file is called. None for a directory.
     pub fn file_name(&self) -> Option<OsString> {
         let encoded = match self {
-            Self::File(path) => return path.file_name().filter(|_| !self.names_directory()).map(OsStr::to_owned),
+            Self::File(path) => {
+                return path.file_name().filter(|_| !self.names_directory()).map(OsStr::to_owned);
+            }
             Self::Http { path, .. } | Self::Cache(path) => path.rsplit('/').next()?,
         };
         let name = percent_decode(encoded.as_bytes())?;

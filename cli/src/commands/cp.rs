@@ -108,8 +108,10 @@ impl Args {
             let place = place::parse(text, &self.expect(text, subject))?;
             match &place {
                 Place::Remote(url, _) if !self.insecure && url.is_plain_http() => {
-                    let what = format!("{text}: with http nobody knows who answers, and everybody can read along");
-                    Err(Failure::new(Exit::Usage, what).try_this("https:, or --insecure if that is all right"))
+                    let what =
+                        format!("{text}: with http nobody knows who answers, and everybody can read along");
+                    Err(Failure::new(Exit::Usage, what)
+                        .try_this("https:, or --insecure if that is all right"))
                 }
                 _ => Ok(place),
             }

@@ -19,7 +19,8 @@ pub(crate) fn parse(text: &str, expect: &Expect) -> Result<Place, GassError> {
         url @ Url::Http { .. } => Ok(Place::Remote(url, expect.clone())),
         Url::Cache(_) => Err(GassError::BadUrl {
             url: text.to_owned(),
-            reason: "files of the cache are copied by globus-gass-cache; use https:, http: or file:".to_owned(),
+            reason: "files of the cache are copied by globus-gass-cache; use https:, http: or file:"
+                .to_owned(),
         }),
     }
 }

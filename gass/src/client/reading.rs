@@ -88,25 +88,35 @@ impl Reading {
         let headers = reply.headers();
         let number = |name| std::str::from_utf8(headers.get(name)?.as_bytes()).ok()?.trim().parse().ok();
         let mut expected = None;
-        let (start, size) = if reply.status() == StatusCode::PARTIAL_CONTENT && headers.contains_key(header::CONTENT_RANGE)
-        {
-            let range = headers.get(header::CONTENT_RANGE).map(HeaderValue::as_bytes).unwrap_or_default();
-            match ContentRange::parse(range) {
-                Some(ContentRange::Part { first, last, total }) if first == wanted.offset => {
-                    expected = Some((last - first).saturating_add(1));
-                    (first, total)
+        let (start, size) =
+            if reply.status() == StatusCode::PARTIAL_CONTENT && headers.contains_key(header::CONTENT_RANGE) {
+                let range = headers.get(header::CONTENT_RANGE).map(HeaderValue::as_bytes).unwrap_or_default();
+                match ContentRange::parse(range) {
+                    Some(ContentRange::Part { first, last, total }) if first == wanted.offset => {
+                        expected = Some((last - first).saturating_add(1));
+                        (first, total)
+                    }
+                    _ => return Err(answer(&url, &format!("it sends {}", String::from_utf8_lossy(range)))),
                 }
-                _ => return Err(answer(&url, &format!("it sends {}", String::from_utf8_lossy(range)))),
-            }
-        } else {
-            expected = expected.or_else(|| number(REPR_LENGTH));
-            (0, reply.body().size_hint().exact().or(expected))
-        };
+            } else {
+                expected = expected.or_else(|| number(REPR_LENGTH));
+                (0, reply.body().size_hint().exact().or(expected))
+            };
         let version = headers.get(header::ETAG).filter(|tag| !tag.as_bytes().starts_with(WEAK));
         let version = version.cloned().map(Version);
         let checksum = checksum(headers);
         let lease = Some(lease);
-        Ok(Self { url, lease, start, received: 0, expected, size, version, checksum, body: reply.into_body() })
+        Ok(Self {
+            url,
+            lease,
+            start,
+            received: 0,
+            expected,
+            size,
+            version,
+            checksum,
+            body: reply.into_body(),
+        })
     }
 
     /// Which byte of the file comes first: the one that was wanted, or 0 when the server does not know better.

@@ -3,8 +3,8 @@
 //! Reading and writing happen on threads of their own, in blocks, so that the disk, the processor's encryption and the
 //! network work at the same time; what fits into one block takes a single hop.
 
-mod replacing;
 mod reading;
+mod replacing;
 
 pub(super) use reading::{Blocks, Input, SourceFile, standard_input};
 pub(super) use replacing::SinkFile;

@@ -58,8 +58,9 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_limit() {
         let mut patience = Patience::new(10, None);
-        let pauses: Vec<_> =
-            std::iter::from_fn(|| patience.after(&refused(503), false)).map(|pause| pause.as_millis()).collect();
+        let pauses: Vec<_> = std::iter::from_fn(|| patience.after(&refused(503), false))
+            .map(|pause| pause.as_millis())
+            .collect();
         assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
         assert_eq!(patience.used(), 10);
     }

@@ -20,12 +20,7 @@ pub(super) enum Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    pub(super) fn new(
-        client: &'a Client,
-        transfer: &'a Transfer,
-        checksum: bool,
-        options: &Options,
-    ) -> Self {
+    pub(super) fn new(client: &'a Client, transfer: &'a Transfer, checksum: bool, options: &Options) -> Self {
         match &transfer.to {
             Place::Local(path) => {
                 // Of a local source the checksum would be that of the same disk.
@@ -33,7 +28,10 @@ impl<'a> Sink<'a> {
                     Place::Remote(url, _) if checksum => Some(url),
                     _ => None,
                 };
-                Self::File(Box::new(FileSink { file: SinkFile::new(path, transfer.into, from.is_some()), from }))
+                Self::File(Box::new(FileSink {
+                    file: SinkFile::new(path, transfer.into, from.is_some()),
+                    from,
+                }))
             }
             Place::Remote(url, expect) => Self::Remote(Box::new(RemoteSink {
                 client,
@@ -90,7 +88,7 @@ impl<'a> Sink<'a> {
             },
             Self::Output { written, .. } => {
                 *written += block.len() as u64;
-                tokio::io::stdout().write_all(&block).await.map_err(|error| cannot_print(error))
+                tokio::io::stdout().write_all(&block).await.map_err(cannot_print)
             }
         }
     }
@@ -115,9 +113,17 @@ impl<'a> Sink<'a> {
             Self::File(sink) => sink.finish(announced).await,
             Self::Remote(sink) => sink.finish().await,
             Self::Output { checksum, .. } => {
-                tokio::io::stdout().flush().await.map_err(|error| cannot_print(error))?;
+                tokio::io::stdout().flush().await.map_err(cannot_print)?;
                 if *checksum { Err(file::cannot_verify_a_stream()) } else { Ok(None) }
             }
+        }
+    }
+
+    /// Whether what it has taken stays when the connection breaks.
+    pub(super) fn keeps(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Output { .. } => true,
+            Self::Remote(sink) => sink.upload.as_ref().is_some_and(|upload| upload.id.is_some()),
         }
     }
 
@@ -201,8 +207,10 @@ impl RemoteSink<'_> {
         checksum: Option<ReprDigest>,
     ) -> Result<(), GassError> {
         let large = size.is_some_and(|size| size >= RESUMABLE) && self.retries && !self.is_output();
+        let mut resumable = false;
         if large || self.checksum || self.make_directories {
             let ours = self.client.make_of(self.url, self.expect).await? == Make::Ours;
+            resumable = large && ours;
             if self.checksum && !ours {
                 return Err(GassError::Unverified { url: self.url.clone() });
             }
@@ -212,7 +220,7 @@ impl RemoteSink<'_> {
         }
         // A name that the server does not know makes it start anew.
         let known = self.upload.take().filter(|_| held > 0).and_then(|upload| upload.id);
-        let id = known.or_else(|| large.then(|| uuid::Uuid::new_v4().simple().to_string()));
+        let id = known.or_else(|| resumable.then(|| uuid::Uuid::new_v4().simple().to_string()));
         self.size = size;
         let length = size.map(|size| size.saturating_sub(held));
         let upload = Upload { append: false, length, id, offset: held, checksum };

@@ -78,8 +78,7 @@ async fn entries_of(root: &Path, below: &Path) -> Result<Vec<Found>, GassError> 
     let (root, below) = (root.to_owned(), below.to_owned());
     let listing = tokio::task::spawn_blocking(move || {
         let directory = root.join(&below);
-        let failed =
-            |source| GassError::File { path: directory.clone(), action: FileAction::List, source };
+        let failed = |source| GassError::File { path: directory.clone(), action: FileAction::List, source };
         let mut found = Vec::new();
         for entry in fs::read_dir(&directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -95,7 +94,11 @@ async fn entries_of(root: &Path, below: &Path) -> Result<Vec<Found>, GassError> 
             if kind.is_dir() {
                 found.push(Found { path, directory: true, size: None });
             } else if kind.is_file() {
-                found.push(Found { path, directory: false, size: entry.metadata().ok().map(|file| file.len()) });
+                found.push(Found {
+                    path,
+                    directory: false,
+                    size: entry.metadata().ok().map(|file| file.len()),
+                });
             }
         }
         Ok(found)

@@ -47,7 +47,11 @@ pub(super) struct Copy {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Mistake {
     /// `position` counts from 1.
-    Argument { position: usize, text: String, reason: &'static str },
+    Argument {
+        position: usize,
+        text: String,
+        reason: &'static str,
+    },
     Usage(&'static str),
     /// Of the file of `-f`, from 1.
     BadLine(usize),
@@ -58,7 +62,9 @@ pub(super) enum Mistake {
 impl From<OptionError> for Mistake {
     fn from(error: OptionError) -> Self {
         match error {
-            OptionError::Unknown { position, text } => Self::Argument { position, text, reason: "unknown option" },
+            OptionError::Unknown { position, text } => {
+                Self::Argument { position, text, reason: "unknown option" }
+            }
             OptionError::MissingValue { position, text } => {
                 Self::Argument { position, text, reason: "not enough arguments" }
             }
@@ -141,7 +147,8 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Action, Mistake> {
 
 fn options(parsed: &Parsed) -> Options {
     let value = |name: &str| parsed.text(name).and_then(|text| number(&text));
-    let restart = ["-restart", "-rst-retries", "-rst-interval", "-rst-timeout"].iter().any(|name| parsed.has(name));
+    let restart =
+        ["-restart", "-rst-retries", "-rst-interval", "-rst-timeout"].iter().any(|name| parsed.has(name));
     let retries = match value("-rst-retries") {
         _ if !restart => 0,
         None => retry::RETRIES,
@@ -149,7 +156,8 @@ fn options(parsed: &Parsed) -> Options {
         Some(0) => u32::MAX,
         Some(retries) => u32::try_from(retries).unwrap_or(u32::MAX),
     };
-    let pause = value("-rst-interval").filter(|&seconds| seconds > 0).and_then(|seconds| u64::try_from(seconds).ok());
+    let pause =
+        value("-rst-interval").filter(|&seconds| seconds > 0).and_then(|seconds| u64::try_from(seconds).ok());
     Options {
         checksum: parsed.has("-verify-checksum"),
         retries,
@@ -183,7 +191,9 @@ fn pairs(parsed: &Parsed) -> Result<Option<Vec<Pair>>, Mistake> {
     }
     if let Some(path) = parsed.value("-f") {
         if !parsed.operands.is_empty() {
-            return Err(Mistake::Usage("No urls are provided on the command line when using the -f option.\n"));
+            return Err(Mistake::Usage(
+                "No urls are provided on the command line when using the -f option.\n",
+            ));
         }
         return Ok(Some(read(path.into())?.into_iter().map(with_range).collect()));
     }
@@ -228,7 +238,8 @@ mod tests {
 
     #[test]
     fn mistakes_are_those_of_the_original() {
-        let argument = |position, text: &str, reason| Mistake::Argument { position, text: text.to_owned(), reason };
+        let argument =
+            |position, text: &str, reason| Mistake::Argument { position, text: text.to_owned(), reason };
         for (words, expected) in [
             ("", Mistake::Usage("source and dest url strings are required")),
             ("a", Mistake::Usage("source and dest url strings are required")),

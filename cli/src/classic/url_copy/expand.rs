@@ -65,8 +65,10 @@ fn split(url: &str) -> Option<(&str, &str)> {
 pub(super) async fn expand(client: &Client, copy: &Copy, pair: &Pair) -> Result<Vec<Item>, String> {
     let wild = wildcard(&pair.from);
     let looked_into = pair.from.ends_with('/') || wild.is_some();
-    let from = place::parse(&pair.from, &copy.source).map_err(|error| messages::bad_source(&pair.from, &error))?;
-    let to = place::parse(&pair.to, &copy.destination).map_err(|error| messages::bad_url(&pair.to, &error))?;
+    let from =
+        place::parse(&pair.from, &copy.source).map_err(|error| messages::bad_source(&pair.from, &error))?;
+    let to =
+        place::parse(&pair.to, &copy.destination).map_err(|error| messages::bad_url(&pair.to, &error))?;
     if !looked_into {
         return Ok(vec![single(copy, pair, from, to)]);
     }
@@ -101,7 +103,13 @@ pub(super) async fn expand(client: &Client, copy: &Copy, pair: &Pair) -> Result<
         } else {
             (Some(part(copy, pair, source, target)), None)
         };
-        items.push(Item { from: name(&from_text), to: name(&to_text), transfer, directory, size: entry.size });
+        items.push(Item {
+            from: name(&from_text),
+            to: name(&to_text),
+            transfer,
+            directory,
+            size: entry.size,
+        });
     }
     Ok(items)
 }
@@ -122,7 +130,13 @@ fn single(copy: &Copy, pair: &Pair, from: Place, to: Place) -> Item {
     };
     tracing::trace!(name, "one file");
     let from_text = shown_as(&pair.from, &from);
-    Item { from: from_text, to: to_text, transfer: Some(part(copy, pair, from, to)), directory: None, size: None }
+    Item {
+        from: from_text,
+        to: to_text,
+        transfer: Some(part(copy, pair, from, to)),
+        directory: None,
+        size: None,
+    }
 }
 
 /// With the range of the pair. The original writes a part into a local file where it was in the source, and leaves the rest

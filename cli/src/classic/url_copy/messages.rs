@@ -2,15 +2,12 @@
 //! them; and where those hide the cause, the cause on a further line.
 
 use super::expand::Item;
-use gass::{
-    GassError,
-    copy::Place,
-    error::FileAction,
-};
+use gass::{GassError, copy::Place, error::FileAction};
 use std::{fmt, io};
 
 /// A directory of a server that is not ours.
-pub(super) const CANNOT_LIST: &str = "[globus_gass_copy_glob_expand_url]: Globbing not supported with URL scheme.";
+pub(super) const CANNOT_LIST: &str =
+    "[globus_gass_copy_glob_expand_url]: Globbing not supported with URL scheme.";
 
 /// The failure of a copy.
 pub(super) struct Shown<'a> {
@@ -25,11 +22,9 @@ impl fmt::Display for Shown<'_> {
         match self.error {
             GassError::File { path, action, source } => file(f, path, *action, source),
             error => {
-                let from_server = self
-                    .item
-                    .transfer
-                    .as_ref()
-                    .is_some_and(|transfer| matches!(&transfer.from, Place::Remote(url, _) if concerns(error, url)));
+                let from_server = self.item.transfer.as_ref().is_some_and(
+                    |transfer| matches!(&transfer.from, Place::Remote(url, _) if concerns(error, url)),
+                );
                 if from_server {
                     let (status, reason) = match error {
                         GassError::Refused { status, reason, .. } => (*status, reason.as_str()),
@@ -66,7 +61,9 @@ fn concerns(error: &GassError, from: &gass::Url) -> bool {
         | GassError::Protocol { url, .. }
         | GassError::TimedOut { url, .. } => url == from,
         GassError::Redirect { .. } | GassError::Checksum { .. } => true,
-        GassError::Unverified { url } | GassError::Unable { url, .. } | GassError::Answer { url, .. } => url == from,
+        GassError::Unverified { url } | GassError::Unable { url, .. } | GassError::Answer { url, .. } => {
+            url == from
+        }
         _ => false,
     }
 }
@@ -104,7 +101,9 @@ fn system_text(error: &io::Error) -> String {
 pub(super) fn bad_source(text: &str, error: &GassError) -> String {
     match crate::copying::place::scheme(text) {
         Some("https" | "http" | "file" | "ftp" | "gsiftp" | "x-gass-cache") => bad_url(text, error),
-        _ => format!("Unable to list url {text}:\n[globus_gass_copy_glob_expand_url]: error parsing url scheme."),
+        _ => format!(
+            "Unable to list url {text}:\n[globus_gass_copy_glob_expand_url]: error parsing url scheme."
+        ),
     }
 }
 
@@ -124,7 +123,11 @@ pub(super) fn cannot_list(text: &str, directory: &Place, error: &GassError) -> S
         (_, GassError::Unable { .. }) => format!("Unable to list url {text}:\n{CANNOT_LIST}"),
         (Place::Local(path), _) => format!(
             "Unable to list url {}:\n[globus_l_gass_copy_glob_expand_file_url]: unable to access url path: {}",
-            if text.contains(":/") { text.to_owned() } else { format!("file://{}", super::absolute(text.as_ref()).display()) },
+            if text.contains(":/") {
+                text.to_owned()
+            } else {
+                format!("file://{}", super::absolute(text.as_ref()).display())
+            },
             super::absolute(path).display().to_string().trim_end_matches('/'),
         ),
         _ => format!("Unable to list url {text}:\n{error}"),

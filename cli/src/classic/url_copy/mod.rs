@@ -20,7 +20,7 @@ use crate::{
 use arguments::{Action, Copy, Mistake};
 use gass::{
     Client, GassError,
-    copy::{Options, Transfer, Watch, many::Outcome, tree},
+    copy::{Transfer, Watch, many::Outcome, tree},
 };
 use messages::Shown;
 use std::{
@@ -76,7 +76,11 @@ const OPTIONS: &[Opt] = &[
     valued(&["-rst-interval"], "seconds", "how long to wait before; 0, the default: longer and longer"),
     valued(&["-rst-timeout"], "seconds", "taken; what is tried again stops after -rst-retries"),
     valued(&["-stall-timeout", "-st"], "seconds", "taken; silence of 300 seconds ends a transfer"),
-    valued(&["-dumpfile", "-df"], "filename", "write what was not copied to this file; read it if it is there"),
+    valued(
+        &["-dumpfile", "-df"],
+        "filename",
+        "write what was not copied to this file; read it if it is there",
+    ),
     valued(&["-dump-only", "-do"], "filename", "copy nothing; write to this file what would be copied"),
     flag(&["-relative-paths", "-rp"], FTP),
     valued(&["-subject", "-s"], "subject", "whom both servers must be"),
@@ -89,7 +93,11 @@ const OPTIONS: &[Opt] = &[
     flag(&["-no-data-channel-authentication", "-nodcau"], FTP),
     flag(&["-data-channel-safe", "-dcsafe"], FTP),
     flag(&["-data-channel-private", "-dcpriv"], FTP),
-    valued(&["-partial-offset", "-off"], "offset", "copy from this byte on, to the same place in a local file"),
+    valued(
+        &["-partial-offset", "-off"],
+        "offset",
+        "copy from this byte on, to the same place in a local file",
+    ),
     valued(&["-partial-length", "-len"], "length", "copy so many bytes at most"),
     valued(&["-list"], "url", "list this directory"),
     flag(&["-stripe"], FTP),
@@ -211,7 +219,8 @@ async fn copy_all(copy: &Copy) -> ExitCode {
     if let Some(url) = &copy.list {
         return show_list(&client, copy, url).await;
     }
-    let mut run = Run { client: client.as_ref(), copy, failed: 0, found: 0, left: Vec::new(), dumped: String::new() };
+    let mut run =
+        Run { client: client.as_ref(), copy, failed: 0, found: 0, left: Vec::new(), dumped: String::new() };
     let ended = run.pairs().await;
     run.write_dump();
     if let Err(text) = ended {
@@ -315,6 +324,7 @@ impl Run<'_> {
             }
         }
         let transfers: Vec<Transfer> = items.iter().filter_map(|item| item.transfer.clone()).collect();
+        let (options, at_once) = (self.copy.options, self.copy.concurrency);
         let mut ended = Ok(());
         let each = |Outcome { transfer, result }| {
             let item = items.iter().find(|item| item.transfer.as_ref() == Some(&transfer));
@@ -323,8 +333,7 @@ impl Run<'_> {
             }
             if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        let options: Options = self.copy.options;
-        client.copy_all(transfers, self.copy.concurrency, options, Arc::new(()), each).await;
+        client.copy_all(transfers, at_once, options, Arc::new(()), each).await;
         ended
     }
 
@@ -430,7 +439,8 @@ impl Speed {
         let (bytes, took) = (self.bytes.load(Ordering::Relaxed), self.start.elapsed());
         let before = Duration::from_millis(100 * self.told.load(Ordering::Relaxed));
         let fresh = bytes.saturating_sub(self.told_bytes.load(Ordering::Relaxed));
-        let rate = |bytes: u64, took: Duration| bytes as f64 / (1024.0 * 1024.0) / took.as_secs_f64().max(0.001);
+        let rate =
+            |bytes: u64, took: Duration| bytes as f64 / (1024.0 * 1024.0) / took.as_secs_f64().max(0.001);
         let (average, instant) = (rate(bytes, took), rate(fresh, took.saturating_sub(before)));
         if before.is_zero() {
             out("");

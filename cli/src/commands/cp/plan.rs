@@ -51,7 +51,9 @@ impl Plan {
                     if is_directory(&place) {
                         if !recursive {
                             let what = format!("{place} is a directory");
-                            return Err(Failure::new(Exit::Usage, what).try_this("-r, to copy all that is in it"));
+                            return Err(
+                                Failure::new(Exit::Usage, what).try_this("-r, to copy all that is in it")
+                            );
                         }
                         tree(client, place, &to, into_directory, &mut transfers).await?;
                     } else {
@@ -79,7 +81,7 @@ fn is_directory(place: &Place) -> bool {
 fn name(place: &Place) -> Result<OsString, Failure> {
     let name = match place {
         Place::Local(path) => path.file_name().map(OsString::from),
-        Place::Remote(url, _) => url.file_name().filter(|name| is_plain(name)),
+        Place::Remote(url, _) => url.file_name().filter(is_plain),
         Place::Stream => None,
     };
     name.ok_or_else(|| {
@@ -160,7 +162,11 @@ mod tests {
 
     #[test]
     fn files_keep_their_names_in_directories() {
-        let plan = into(vec![remote("https://h/d/a%20b"), Place::Local("/x/c".into())], remote("https://i/e/"), false);
+        let plan = into(
+            vec![remote("https://h/d/a%20b"), Place::Local("/x/c".into())],
+            remote("https://i/e/"),
+            false,
+        );
         let expected = [("https://h:443/d/a%20b", "https://i:443/e/a%20b"), ("/x/c", "https://i:443/e/c")];
         let seen = transfers(plan).unwrap();
         assert_eq!(seen, expected.map(|(from, to)| (from.to_owned(), to.to_owned())));

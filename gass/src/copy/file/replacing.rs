@@ -184,7 +184,14 @@ impl Target {
             if base > 0 {
                 file.seek(SeekFrom::Start(base)).map_err(failed)?;
             }
-            Ok(Box::new(Self { file, names: None, path: path.to_owned(), base, written: 0, hash: hash.clone() }))
+            Ok(Box::new(Self {
+                file,
+                names: None,
+                path: path.to_owned(),
+                base,
+                written: 0,
+                hash: hash.clone(),
+            }))
         };
         let existing = match fs::metadata(path) {
             Ok(metadata) => Some(metadata),
@@ -209,7 +216,8 @@ impl Target {
             }
             None => path.to_owned(),
         };
-        let directory = name.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory =
+            name.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // A new file is subject to the umask; an existing one keeps its mode.
         let mode = existing.map_or(0o666, |metadata| metadata.permissions().mode() & 0o7777);
         let made = tempfile::Builder::new()
@@ -217,7 +225,8 @@ impl Target {
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory);
         // The temporary name would only confuse.
-        let made = made.map_err(|error| failed(error.raw_os_error().map_or(error, io::Error::from_raw_os_error)))?;
+        let made =
+            made.map_err(|error| failed(error.raw_os_error().map_or(error, io::Error::from_raw_os_error)))?;
         let (file, temporary) = made.into_parts();
         let names = Some((temporary, name));
         Ok(Box::new(Self { file, names, path: path.to_owned(), base: 0, written: 0, hash }))
@@ -273,11 +282,13 @@ impl Target {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<(), GassError> {
+    fn finish(self) -> Result<(), GassError> {
         let Some((temporary, name)) = self.names else { return Ok(()) };
         let path = self.path;
-        temporary
-            .persist(name)
-            .map_err(|error| GassError::File { path, action: FileAction::Write, source: error.error })
+        temporary.persist(name).map_err(|error| GassError::File {
+            path,
+            action: FileAction::Write,
+            source: error.error,
+        })
     }
 }
