@@ -48,6 +48,7 @@ pub const CLASSIC: &[&str] = &[
     "grid-mapfile-add-entry",
     "grid-mapfile-delete-entry",
     "grid-mapfile-check-consistency",
+    "globus-url-copy",
 ];
 
 /// Somebody with commands of one make. The folder goes with the user.

@@ -7,7 +7,10 @@
 //! | [`url`] | URLs and their rules |
 //! | [`cache`] | the URL-keyed cache on disk, shared with stock programs |
 //! | [`mod@file`] | files as a program sees them: open a URL, read, write, seek, close |
-//! | [`client`] | GET, PUT and append of one file |
+//! | [`client`] | one request to one server: GET, PUT, append, listings; kept connections |
+//! | [`copy`] | files from place to place, whole or not at all: retries, resuming, checksums, many at once |
+//! | [`digest`] | checksums as HTTP names them |
+//! | [`listing`] | what is in a directory of a server |
 //! | [`range`] | parts of files, as HTTP names them |
 //! | [`server`] | the server: who may do what, files, our stdout and stderr |
 //! | [`error`] | what can go wrong, sorted by blame |
@@ -17,9 +20,11 @@
 mod body;
 pub mod cache;
 pub mod client;
+pub mod copy;
 pub mod digest;
 pub mod error;
 pub mod file;
+pub mod listing;
 pub mod range;
 pub mod server;
 pub mod url;
@@ -27,7 +32,7 @@ pub mod url;
 pub use cache::{Cache, CacheError};
 pub use client::Client;
 pub use digest::ReprDigest;
-pub use error::GassError;
+pub use error::{Blame, GassError};
 pub use file::{FileError, Files};
 pub use server::{Access, Server};
 pub use url::Url;

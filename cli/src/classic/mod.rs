@@ -22,6 +22,7 @@ mod proxy_info;
 mod proxy_init;
 mod proxy_text;
 mod terminal;
+mod url_copy;
 
 use options::{Opt, Parsed};
 use std::{ffi::OsString, process::ExitCode};
@@ -75,6 +76,7 @@ pub const PROGRAMS: &[&Program] = &[
     &mapfile::ADD,
     &mapfile::DELETE,
     &mapfile::CHECK,
+    &url_copy::PROGRAM,
 ];
 
 /// The program of this name, if it is a classic one.
