@@ -5,7 +5,8 @@
 //! | Module | Subject |
 //! |---|---|
 //! | [`url`] | URLs and their rules |
-//! | [`cache`] | entries of the URL-keyed cache that job output waits in |
+//! | [`cache`] | the URL-keyed cache on disk, shared with stock programs |
+//! | [`mod@file`] | files as a program sees them: open a URL, read, write, seek, close |
 //! | [`client`] | one request to one server: GET, PUT, append, listings; kept connections |
 //! | [`copy`] | files from place to place, whole or not at all: retries, resuming, checksums, many at once |
 //! | [`digest`] | checksums as HTTP names them |
@@ -20,6 +21,7 @@ pub mod client;
 pub mod copy;
 pub mod digest;
 pub mod error;
+pub mod file;
 pub mod listing;
 pub mod range;
 pub mod server;
@@ -29,5 +31,6 @@ pub use cache::{Cache, CacheError};
 pub use client::Client;
 pub use digest::ReprDigest;
 pub use error::{Blame, GassError};
+pub use file::{FileError, Files};
 pub use server::{Access, Server};
 pub use url::Url;

@@ -43,6 +43,7 @@ impl Turn {
             }
             Phase::Cancelling => self.act(Action::Hold),
             Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }
             | Phase::Stopped { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
@@ -90,7 +91,9 @@ impl Turn {
             Signal::Suspend(_) => self.control(Some(Action::Suspend)),
             Signal::Resume(_) => self.control(Some(Action::Resume)),
             Signal::Cancel(_) | Signal::Priority(_) => self.control(None),
-            Signal::StdioUpdate(_) | Signal::StdioSize { .. } => self.refuse(GramError::UNIMPLEMENTED),
+            // Its text needs to be read first, and comes as an event of its own then.
+            Signal::StdioUpdate(_) => self.refuse(GramError::BAD_RSL),
+            Signal::StdioSize { stdout, stderr } => self.compare_stdio(*stdout, *stderr),
             _ => self.refuse(GramError::UNKNOWN_SIGNAL_TYPE),
         }
     }
@@ -110,6 +113,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Over { .. } => self.answer(),
         }
@@ -135,6 +139,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Parked { .. }
             | Phase::Stopped { .. }
             | Phase::Over { .. } => self.answer(),
@@ -154,6 +159,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Stopped { .. }
             | Phase::Over { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
         }
@@ -177,6 +183,7 @@ impl Turn {
             | Phase::StagingIn
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Over { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
         }
     }
@@ -193,6 +200,7 @@ impl Turn {
             }
             Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }
             | Phase::Stopped { .. }
