@@ -1,8 +1,8 @@
 //! Which files are moved, in which order, and which of them at the same time. Pure.
 //!
-//! Stock moves one file after the other, so requests may rely on the order: of two entries with one target the later wins, and a
-//! `file:` URL may name what an earlier entry has brought. Whatever could be told from the order is therefore kept one after the
-//! other; the rest of a list goes at the same time.
+//! Stock moves one file after the other, the last entry of each list first, so requests may rely on the order: of two entries with one
+//! target the first of the list wins, and a `file:` URL may name what a later entry has brought. Whatever could be told from
+//! the order is therefore kept one after the other; the rest of a list goes at the same time.
 
 use crate::{
     job::{CacheEntry, Destination, FileRole, Input, Job, Output},
@@ -48,7 +48,7 @@ pub(super) enum Target {
     Cache(CacheEntry),
 }
 
-/// What is fetched before the job starts and is not there yet: executable, stdin, the lists (rsl.md §9).
+/// What is fetched before the job starts and is not there yet: executable, stdin, the lists (rsl.md §9), each from its end.
 pub(super) fn inputs(job: &Job) -> Vec<Step> {
     let to_cache = |role, input: &Input| match input {
         Input::Url(url) => Some(Step { role, way: Way::Cache { url: url.clone() } }),
@@ -58,13 +58,13 @@ pub(super) fn inputs(job: &Job) -> Vec<Step> {
     steps.extend(to_cache(FileRole::Executable, &job.spec.executable));
     steps.extend(to_cache(FileRole::Stdin, &job.spec.stdin));
     if let Some(lists) = &job.spec.staging {
-        steps.extend(numbered(&lists.stage_in).map(|(number, pair)| Step {
+        steps.extend(numbered(&lists.stage_in).rev().map(|(number, pair)| Step {
             role: FileRole::StageIn(number),
-            way: Way::Fetch { url: text(&pair.from), path: local_path(job, &pair.to) },
+            way: Way::Fetch { url: url(&pair.from), path: local_path(job, &pair.to) },
         }));
-        steps.extend(numbered(&lists.stage_in_shared).map(|(number, pair)| Step {
+        steps.extend(numbered(&lists.stage_in_shared).rev().map(|(number, pair)| Step {
             role: FileRole::StageInShared(number),
-            way: Way::Link { url: text(&pair.from), path: local_path(job, &pair.to) },
+            way: Way::Link { url: url(&pair.from), path: local_path(job, &pair.to) },
         }));
     }
     without_what_is_there(job, steps)
@@ -92,17 +92,17 @@ pub(super) fn streams(job: &Job, files: &JobFiles) -> Vec<Step> {
     without_what_is_there(job, steps)
 }
 
-/// `file_stage_out`, as far as it is not out yet.
+/// `file_stage_out` from its end, as far as it is not out yet.
 pub(super) fn outputs(job: &Job) -> Vec<Step> {
     let lists = job.spec.staging.iter();
-    let steps = lists.flat_map(|lists| numbered(&lists.stage_out)).map(|(number, pair)| Step {
+    let steps = lists.flat_map(|lists| numbered(&lists.stage_out).rev()).map(|(number, pair)| Step {
         role: FileRole::StageOut(number),
         way: Way::Send {
             from: match pair.from.lossy() {
                 name if name.starts_with("x-gass-cache:") => Origin::Cache(name.into_owned()),
                 _ => Origin::File(local_path(job, &pair.from)),
             },
-            to: Target::Url(text(&pair.to)),
+            to: Target::Url(url(&pair.to)),
         },
     });
     without_what_is_there(job, steps.collect())
@@ -118,8 +118,12 @@ fn numbered<T>(list: &[T]) -> impl DoubleEndedIterator<Item = (u16, &T)> + Exact
     list.iter().enumerate().map(|(number, entry)| (u16::try_from(number).unwrap_or(u16::MAX), entry))
 }
 
-fn text(url: &Octets) -> String {
-    url.lossy().into_owned()
+/// A remote name: a URL, or an absolute path, which stands for its `file:` URL.
+fn url(name: &Octets) -> String {
+    match name.as_path() {
+        path if path.is_absolute() => Url::File(path.to_owned()).to_string(),
+        _ => name.lossy().into_owned(),
+    }
 }
 
 /// A local name: a path, relative ones below the working directory, or a `file:` URL.
