@@ -12,7 +12,7 @@
 //! | [`intake`], [`control`], [`gate`] | submissions from the front door |
 //! | [`identity`], [`listener`] | delegated credentials, and the job contacts that show them |
 //! | [`callback`] | state updates to clients |
-//! | [`environment`] | what a job is started with |
+//! | [`environment`], [`description`] | what a job is started with, and telling its owner |
 //! | [`staging`] | moving its files |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
 //! | [`store`] | durability |
@@ -22,6 +22,7 @@ pub mod account;
 pub mod callback;
 pub mod config;
 pub mod control;
+pub mod description;
 pub mod environment;
 pub mod gate;
 pub mod identity;

@@ -113,6 +113,8 @@ fn the_error_numbers_of_a_fork_service() {
             0,
         ),
         ("(expiration=abc)", 0),
+        ("(savejobdescription=yes)(logpattern=/tmp/log)", 0),
+        ("(savejobdescription=maybe)", 134),
     ] {
         assert_eq!(code(&format!("&(executable=/bin/date){attributes}")), expected, "{attributes}");
     }
@@ -160,6 +162,7 @@ fn defaults() {
     assert_eq!(spec.gass_cache, "/home/alice/.globus/.gass_cache".into());
     assert_eq!((spec.count, spec.job_type), (1, JobType::Multiple));
     assert_eq!((spec.two_phase, spec.expiration, spec.dry_run), (None, 14_400, false));
+    assert!(!spec.save_description && spec.staging.is_none());
 }
 
 #[test]

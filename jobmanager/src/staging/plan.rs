@@ -195,3 +195,71 @@ impl Way {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{FilePair, tests::sample};
+
+    fn job(stage_in: &[(&str, &str)], stage_out: &[(&str, &str)]) -> Job {
+        let pair = |(from, to): &(&str, &str)| FilePair { from: (*from).into(), to: (*to).into() };
+        let mut job = sample();
+        job.spec.executable = Input::Url("https://vm:1/x".into());
+        let lists = job.spec.staging.get_or_insert_default();
+        lists.stage_in = stage_in.iter().map(pair).collect();
+        lists.stage_out = stage_out.iter().map(pair).collect();
+        job
+    }
+
+    fn roles(groups: Vec<Vec<Step>>) -> Vec<Vec<FileRole>> {
+        groups.into_iter().map(|group| group.into_iter().map(|step| step.role).collect()).collect()
+    }
+
+    #[test]
+    fn what_cannot_disturb_each_other_goes_together() {
+        let job = job(&[("https://vm:1/a", "a"), ("https://vm:1/a", "b"), ("http://vm/c", "/c")], &[]);
+        let (x, input) = (FileRole::Executable, FileRole::StageIn);
+        assert_eq!(roles(groups(inputs(&job))), [vec![x, input(2), input(1), input(0)]]);
+    }
+
+    #[test]
+    fn one_target_is_written_by_one_at_a_time() {
+        let job =
+            job(&[("https://vm:1/a", "same"), ("https://vm:1/b", "other"), ("https://vm:1/c", "same")], &[]);
+        let (x, input) = (FileRole::Executable, FileRole::StageIn);
+        assert_eq!(roles(groups(inputs(&job))), [vec![x, input(2), input(1)], vec![input(0)]]);
+    }
+
+    #[test]
+    fn local_files_and_terminals_wait_their_turn() {
+        let copies =
+            job(&[("https://vm:1/a", "a"), ("file:///b", "b"), ("/c", "c"), ("https://vm:1/d", "d")], &[]);
+        let (x, input) = (FileRole::Executable, FileRole::StageIn);
+        let one_by_one = [vec![x, input(3)], vec![input(2)], vec![input(1)], vec![input(0)]];
+        assert_eq!(roles(groups(inputs(&copies))), one_by_one);
+        let out =
+            job(&[], &[("a", "https://vm:1/dev/stdout"), ("b", "https://vm:1/b"), ("c", "https://vm:1/c")]);
+        let output = FileRole::StageOut;
+        assert_eq!(roles(groups(outputs(&out))), [vec![output(2), output(1)], vec![output(0)]]);
+    }
+
+    #[test]
+    fn paths_and_urls_of_this_machine() {
+        let mut job = job(
+            &[],
+            &[("a", "/b c"), ("file:///d%20e", "https://vm:1/x"), ("x-gass-cache://f", "https://vm:1/y")],
+        );
+        job.spec.directory = "/work".into();
+        let ways: Vec<Way> = outputs(&job).into_iter().rev().map(|step| step.way).collect();
+        let send = |from, to: &str| Way::Send { from, to: Target::Url(to.into()) };
+        assert_eq!(
+            ways,
+            [
+                send(Origin::File("/work/a".into()), "file:///b%20c"),
+                send(Origin::File("/d e".into()), "https://vm:1/x"),
+                send(Origin::Cache("x-gass-cache://f".into()), "https://vm:1/y"),
+            ]
+        );
+        assert_eq!(ways.first().and_then(Way::local_target), Some("/b c".into()));
+    }
+}
