@@ -3,6 +3,7 @@
 
 mod refusable;
 
+use crate::appending::Duplex;
 use crate::body::{BLOCK, Upload, UploadBody};
 use crate::{GassError, Url};
 use bytes::{Bytes, BytesMut};
@@ -154,13 +155,18 @@ impl Client {
     }
 
     async fn connect(&self, url: &Url, expect: &Expect) -> Result<Connection, GassError> {
+        Connection::open(url, self.dial(url, expect).await?).await
+    }
+
+    /// TCP and, for https, TLS.
+    pub(crate) async fn dial(&self, url: &Url, expect: &Expect) -> Result<Box<dyn Duplex>, GassError> {
         let Url::Http { secure, host, port, .. } = url else { return Err(not_http(url)) };
         let connecting = async {
             let stream = endpoint::dial(host, *port)
                 .await
                 .map_err(|source| GassError::Unreachable { url: url.clone(), source })?;
             if !*secure {
-                return Connection::open(url, stream).await;
+                return Ok(Box::new(stream) as Box<dyn Duplex>);
             }
             let connector =
                 self.connector.as_ref().ok_or_else(|| GassError::NoCredential { url: url.clone() })?;
@@ -168,7 +174,7 @@ impl Client {
                 .connect(stream, expect)
                 .await
                 .map_err(|source| GassError::Security { url: url.clone(), source: source.into() })?;
-            Connection::open(url, stream).await
+            Ok(Box::new(stream) as Box<dyn Duplex>)
         };
         timeout(CONNECT, connecting).await.unwrap_or_else(|_| {
             Err(GassError::TimedOut { url: url.clone(), doing: "connecting", limit: CONNECT })

@@ -78,6 +78,14 @@ pub enum GassError {
         /// What was wrong.
         source: hyper::Error,
     },
+    /// The connection broke while data was being sent; how much of it has arrived, nobody can tell.
+    #[error("{url}: the connection broke: {source}")]
+    Broken {
+        /// Where to.
+        url: Url,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The server did nothing for too long.
     #[error("{url}: nothing happened for {} seconds while {doing}", limit.as_secs())]
     TimedOut {

@@ -7,11 +7,13 @@
 //! | [`url`] | URLs and their rules |
 //! | [`cache`] | entries of the URL-keyed cache that job output waits in |
 //! | [`client`] | GET, PUT and append of one file |
+//! | [`appending`] | an append that stays open, for output that streams |
 //! | [`server`] | the embedded server: who may do what, files, our stdout and stderr |
 //! | [`error`] | what can go wrong, sorted by blame |
 //!
 //! Not supported: `Range` (nobody sends it), keep-alive (one request per connection, as stock has it), ASCII mode.
 
+pub mod appending;
 mod body;
 pub mod cache;
 pub mod client;
@@ -19,6 +21,7 @@ pub mod error;
 pub mod server;
 pub mod url;
 
+pub use appending::Appending;
 pub use cache::{Cache, CacheError};
 pub use client::Client;
 pub use error::GassError;

@@ -1,7 +1,7 @@
 //! The `[jobmanager]` table of gridiron.toml.
 
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::{num::NonZeroU64, path::PathBuf};
 
 /// Settings of the job managers; unknown keys are errors.
 #[derive(Debug, Clone, Deserialize)]
@@ -16,6 +16,10 @@ pub struct Config {
     /// Exit after this many seconds with no job and no request.
     #[serde(default = "default_idle")]
     pub idle_exit_seconds: u64,
+    /// How long, in seconds, the receiver of a job's output may take nothing once the job has ended; then the job fails with
+    /// 73 or 74.
+    #[serde(default = "default_stall")]
+    pub output_stall_seconds: NonZeroU64,
     /// Uids that may use the control socket besides our own (the gatekeeper's account).
     #[serde(default)]
     pub control_uids: Vec<u32>,
@@ -32,6 +36,9 @@ pub struct Config {
 
 fn default_idle() -> u64 {
     60
+}
+fn default_stall() -> NonZeroU64 {
+    NonZeroU64::MIN.saturating_add(59)
 }
 fn default_location() -> PathBuf {
     PathBuf::from("/usr")

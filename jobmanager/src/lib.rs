@@ -13,6 +13,7 @@
 //! | [`identity`], [`listener`] | delegated credentials, and the job contacts that show them |
 //! | [`callback`] | state updates to clients |
 //! | [`environment`], [`stdio`] | what a job is started with; moving its files |
+//! | [`stream`] | output while the job runs: to its URLs, and to whoever reads it |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
 //! | [`store`] | durability |
 //! | [`account`], [`site`], [`config`] | who and where we are |
@@ -38,6 +39,7 @@ mod serve;
 pub mod site;
 pub mod stdio;
 pub mod store;
+pub mod stream;
 
 pub use config::Config;
 pub use serve::run;
@@ -61,6 +63,7 @@ pub(crate) fn site_for_tests(folder: &std::path::Path) -> site::Site {
         trust: gsi::TrustDirectory::open(folder).unwrap(),
         globus_location: "/usr".into(),
         machine: request::MachineFacts::default(),
+        output_stall: std::time::Duration::from_secs(5),
         inherited: vec![("PATH".into(), "/usr/bin:/bin".into())],
     }
 }

@@ -106,6 +106,10 @@ pub enum Action {
     Resume,
     /// The end of the job is durable: the scheduler may forget it.
     Release,
+    /// Carry the job's output to where it goes, while the job runs.
+    Stream,
+    /// Stop that.
+    StopStream,
     /// Send the output.
     Deliver,
     /// Set the job's one timer, replacing what was set.

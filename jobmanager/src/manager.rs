@@ -27,6 +27,7 @@ use crate::{
     scheduler::{Outcome, Scheduler, SchedulerEvent},
     site::Site,
     store::{Store, Stored},
+    stream::Streaming,
 };
 use batch::{Batch, Entry};
 use jiff::Timestamp;
@@ -59,6 +60,8 @@ pub struct Shared<S> {
     pub scheduler: S,
     /// Credentials and listeners.
     pub identities: Arc<Identities>,
+    /// Output on its way.
+    pub streaming: Arc<Streaming>,
     /// Where tasks report.
     pub inbox: Inbox,
 }
@@ -225,6 +228,9 @@ impl<S: Scheduler> Manager<S> {
                     self.take(key, Event::Query(query), Some(reply));
                 }
             }
+            Message::Output { key, identity, stream, reply } => {
+                self.tell_output(key, &identity, stream, reply)
+            }
             Message::Renew { key, credential, reply } => self.renew(key, *credential, reply),
             Message::Happened { key, event, asker } => self.take(key, event, asker),
             Message::Saved { key, result } => self.saved(key, result),
@@ -297,6 +303,7 @@ impl<S: Scheduler> Manager<S> {
     fn take(&mut self, key: JobKey, event: Event, asker: Option<Asker>) {
         let Some(entry) = self.jobs.get_mut(&key) else { return };
         let before = (entry.job.phase, entry.job.state, entry.job.is_settled());
+        let might_write = entry.job.may_write();
         let (job, mut actions) = step(entry.job.clone(), event, Timestamp::now());
         entry.job = job;
         let after = (entry.job.phase, entry.job.state, entry.job.is_settled());
@@ -305,6 +312,9 @@ impl<S: Scheduler> Manager<S> {
                 job = %key, request = entry.job.origin.request_id, phase = ?after.0, state = %after.1.name(),
                 failure = entry.job.failure_code().0, "job"
             );
+        }
+        if might_write && !entry.job.may_write() {
+            self.shared.streaming.readers.ended(key);
         }
         match (before.2, after.2) {
             (false, true) => self.unsettled = self.unsettled.saturating_sub(1),

@@ -2,8 +2,10 @@
 //! has ended. Everything travels with the owner's delegated proxy, to and from servers that are the owner's own.
 
 use crate::{
+    environment::Streams,
     job::{CacheEntry, Destination, Failure, FailureKind, Input, Job, Output},
     site::JobFiles,
+    stream::{CarryError, Stream, Streaming, Way},
 };
 use gass::{Cache, CacheError, Client, GassError, Url};
 use gram::GramError;
@@ -21,6 +23,9 @@ pub enum TransferError {
     /// Over the network.
     #[error(transparent)]
     Gass(#[from] Box<GassError>),
+    /// On its way since the job began.
+    #[error(transparent)]
+    Carried(#[from] CarryError),
     /// In the cache.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -75,15 +80,24 @@ async fn fetch_file(client: &Client, url: &str, path: &Path, mode: u32) -> Resul
 
 /// Sends each stream to each of its destinations, in the order stock has: stderr before stdout, the last destination first. The
 /// first failure ends it: 74 for stderr, 73 for stdout.
-pub async fn deliver(job: &Job, files: &JobFiles, client: &Client) -> Result<(), Failure> {
+pub async fn deliver(
+    job: &Job,
+    files: &JobFiles,
+    client: &Client,
+    streaming: &Streaming,
+) -> Result<(), Failure> {
+    let written = Streams::of(job, files);
     let streams = [
-        (&job.spec.stderr, files.stderr(), GramError::OPENING_STDERR),
-        (&job.spec.stdout, files.stdout(), GramError::OPENING_STDOUT),
+        (&job.spec.stderr, &written.stderr, Stream::Stderr, GramError::OPENING_STDERR),
+        (&job.spec.stdout, &written.stdout, Stream::Stdout, GramError::OPENING_STDOUT),
     ];
-    for (output, source, code) in streams {
+    for (output, source, stream, code) in streams {
         let Output::Deliver(destinations) = output else { continue };
-        for destination in destinations.iter().rev() {
-            let delivered = deliver_to(job, &source, destination, client).await;
+        for (number, destination) in (0..).zip(destinations).collect::<Vec<_>>().into_iter().rev() {
+            let delivered = match streaming.finish(job, &written, Way { stream, number }).await {
+                Some(carried) => carried.map(drop).map_err(TransferError::from),
+                None => deliver_to(job, source, destination, client).await,
+            };
             delivered.map_err(|error| Failure {
                 destination: Some(show(destination)),
                 ..Failure::new(code, error.to_string())

@@ -168,6 +168,8 @@ pub fn text(settings: &Settings) -> String {
     }
     text += "\n# The job managers, one process per local account.\n[jobmanager]\n\
         # Seconds without jobs after which a job manager ends.\n#idle_exit_seconds = 60\n\
+        # Seconds for which the receiver of a job's output may take nothing when the job has ended; then the job fails.\n\
+        #output_stall_seconds = 60\n\
         # What $(GLOBUS_LOCATION) stands for in requests.\n#globus_location = \"/usr\"\n\n\
         # Services: clients name one after the host, as in grid.example.org/jobmanager-fork. Without any table there\n\
         # are jobmanager and jobmanager-fork, which run jobs on this machine.\n\
@@ -237,6 +239,7 @@ mod tests {
         assert_eq!(site.gatekeeper.listen, default.gatekeeper.listen);
         assert_eq!(site.gatekeeper.audit, default.gatekeeper.audit);
         assert_eq!(site.jobmanager.idle_exit_seconds, default.jobmanager.idle_exit_seconds);
+        assert_eq!(site.jobmanager.output_stall_seconds, default.jobmanager.output_stall_seconds);
         assert_eq!(site.jobmanager.globus_location, default.jobmanager.globus_location);
         assert_eq!(site.gatekeeper.limits, default.gatekeeper.limits);
         assert_eq!(site.gatekeeper.services.len(), 1);

@@ -7,6 +7,7 @@
 //! | [`request`] | what a gatekeeper is asked: ping, job request, version |
 //! | [`reply`] | what gatekeeper and job manager answer |
 //! | [`query`] | what a job contact is asked |
+//! | [`output`] | reading a job's output while it runs, an extension of ours |
 //! | [`update`] | what a call-back listener is told |
 //!
 //! Decoders of whole messages say "need more" with [`Decoded::NeedMore`]. We send exactly what the stock programs send
@@ -15,6 +16,7 @@
 
 pub mod body;
 pub mod http;
+pub mod output;
 pub mod query;
 pub mod reply;
 pub mod request;
@@ -24,6 +26,7 @@ use crate::GramError;
 
 pub use body::Attributes;
 pub use http::{ReplyHead, RequestHead};
+pub use output::{OutputRange, OutputReply};
 pub use query::{Query, QueryError};
 pub use reply::{JobReply, QueryReply, VersionReply};
 pub use request::{GatekeeperBody, JobRequest, Target, TargetError};

@@ -52,6 +52,7 @@ impl Turn {
             (Phase::Submitting, Ok(id)) => {
                 self.job.scheduler_id = Some(id);
                 self.enter(Phase::Submitted);
+                self.stream();
             }
             (Phase::Submitting, Err(failure)) => self.fail(failure),
             // The cancel came while the scheduler was thinking.
@@ -120,6 +121,7 @@ impl Turn {
             }
             Phase::Cancelling => {
                 self.act(Action::Release);
+                self.stop_stream();
                 self.fail(user_cancelled());
             }
             Phase::Stopped { expires: None } => {
@@ -135,6 +137,19 @@ impl Turn {
             | Phase::Parked { .. }
             | Phase::Stopped { expires: Some(_) }
             | Phase::Over { .. } => self.act(Action::Release),
+        }
+    }
+
+    /// Its output may go out from now on.
+    fn stream(&mut self) {
+        if self.job.spec.streams() {
+            self.act(Action::Stream);
+        }
+    }
+
+    pub(super) fn stop_stream(&mut self) {
+        if self.job.spec.streams() {
+            self.act(Action::StopStream);
         }
     }
 
@@ -260,7 +275,8 @@ impl Turn {
                 self.act(Action::Release);
                 self.wait_until_deadline();
             }
-            Phase::Submitted | Phase::Stopped { expires: None } => {}
+            Phase::Submitted => self.stream(),
+            Phase::Stopped { expires: None } => {}
         }
     }
 }

@@ -141,6 +141,8 @@ impl<S: Scheduler> Manager<S> {
                 Action::Suspend => self.control(key, Control::Suspend, asker.take()),
                 Action::Resume => self.control(key, Control::Resume, asker.take()),
                 Action::Release => self.release(key),
+                Action::Stream => self.stream(key),
+                Action::StopStream => self.shared.streaming.stop(key),
                 Action::Deliver => self.deliver(key),
                 Action::SetTimer(after) => self.set_timer(key, Some(after)),
                 Action::StopTimer => self.set_timer(key, None),

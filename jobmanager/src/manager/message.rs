@@ -5,6 +5,7 @@ use crate::{
     launch::JobKey,
     machine::{Answer, Event},
     store::StoreError,
+    stream::{Readable, Stream},
 };
 use gram::{GramError, control::v1, wire::Query};
 use gsi::{Credential, Subject};
@@ -50,6 +51,17 @@ pub enum Message {
         query: Query,
         /** the client */
         reply: Asker,
+    },
+    /// Where the output of a job is, for its owner.
+    Output {
+        /** which job */
+        key: JobKey,
+        /** who asks */
+        identity: Subject,
+        /** which of the two */
+        stream: Stream,
+        /** the reader; dropped when there is no such job */
+        reply: oneshot::Sender<Readable>,
     },
     /// A renewed credential for a job.
     Renew {

@@ -4,14 +4,15 @@ use super::{Asker, Manager, Message, Shared, wording::update};
 use crate::{
     callback::Letter,
     environment::{Streams, launch},
-    job::{Failure, Job, Notice},
+    job::{Failure, Job, Notice, Output},
     launch::JobKey,
     machine::Event,
     scheduler::{Scheduler, SchedulerError},
     stdio,
+    stream::{Readable, Stream},
 };
 use gram::GramError;
-use gsi::Credential;
+use gsi::{Credential, Subject};
 use std::sync::Arc;
 use tokio::{sync::oneshot, task::AbortHandle};
 
@@ -67,13 +68,50 @@ impl<S: Scheduler> Manager<S> {
         self.with(key, |entry| entry.fetching = task);
     }
 
+    /// Lets the job's output go out while it is written.
+    pub(super) fn stream(&self, key: JobKey) {
+        let Some(job) = self.jobs.get(&key).map(|entry| &entry.job) else { return };
+        let files = self.shared.site.job_files(key);
+        self.shared.streaming.start(job, &Streams::of(job, &files));
+    }
+
+    /// Tells the job's owner where its output is.
+    pub(super) fn tell_output(
+        &self,
+        key: JobKey,
+        identity: &Subject,
+        stream: Stream,
+        reply: oneshot::Sender<Readable>,
+    ) {
+        let Some(entry) = self.jobs.get(&key) else { return };
+        let job = &entry.job;
+        if job.origin.identity != identity.as_str() || entry.fresh {
+            return;
+        }
+        let (output, written) = {
+            let written = Streams::of(job, &self.shared.site.job_files(key));
+            match stream {
+                Stream::Stdout => (&job.spec.stdout, written.stdout),
+                Stream::Stderr => (&job.spec.stderr, written.stderr),
+            }
+        };
+        let _ = reply.send(Readable {
+            path: (!matches!(output, Output::Cache(_))).then_some(written),
+            status: job.state.value(),
+            failure: job.failure_code(),
+            ended: !job.may_write(),
+            ending: self.shared.streaming.readers.follow(key),
+            readers: Arc::clone(&self.shared.streaming.readers),
+        });
+    }
+
     pub(super) fn deliver(&mut self, key: JobKey) {
         let transfers = Arc::clone(&self.transfers);
         self.work(key, None, |shared, job| async move {
             let _place = transfers.acquire().await;
             let files = shared.site.job_files(job.key);
             Some(Event::Delivered(match gass_client(&shared, &job).await {
-                Ok(client) => stdio::deliver(&job, &files, &client).await,
+                Ok(client) => stdio::deliver(&job, &files, &client, &shared.streaming).await,
                 Err(failure) => Err(failure),
             }))
         });
@@ -123,7 +161,13 @@ impl<S: Scheduler> Manager<S> {
     pub(super) fn clean_up(&self, job: &Job) {
         let files = self.shared.site.job_files(job.key);
         let job = job.clone();
+        let streaming = Arc::clone(&self.shared.streaming);
+        streaming.stop(job.key);
         tokio::task::spawn_blocking(move || {
+            let written = Streams::of(&job, &files);
+            streaming
+                .readers
+                .keep(job.key, &[(Stream::Stdout, written.stdout), (Stream::Stderr, written.stderr)]);
             if let Err(error) = files.remove() {
                 tracing::warn!(job = %job.key, %error, "job directory not removed");
             }
