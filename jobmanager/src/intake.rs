@@ -2,7 +2,7 @@
 //! stores it and only then is it answered. Everything here happens before the job exists, so every refusal leaves nothing behind.
 
 use crate::{
-    environment::{Streams, launch},
+    environment::{Places, launch},
     identity::{self, Identities, check_lifetime},
     job::{Failure, Job, Origin, Phase, Registration},
     launch::JobKey,
@@ -10,6 +10,7 @@ use crate::{
     manager::{Found, Message, Shared},
     request::{self, Request, Surroundings, default_cache},
     scheduler::Scheduler,
+    staging,
 };
 use gram::{GramError, JobState, control::v1, wire::Query};
 use gsi::{Credential, Subject};
@@ -104,6 +105,7 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
         key,
         contact: contact.clone(),
         job_directory: files.directory().to_owned(),
+        scratch_name: staging::scratch::name(key),
     };
     let (spec, canonical) = match request::read(&request.rsl, &around)? {
         Request::Submit { spec, canonical } => (*spec, canonical),
@@ -136,6 +138,8 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
             .into_iter()
             .collect(),
         updates: 0,
+        progress: None,
+        cache_tag: None,
         spec,
     };
     let code = job.accepted_with();
@@ -200,18 +204,26 @@ async fn restart<S>(shared: &Shared<S>, key: JobKey, identity: &Subject) -> Fail
     Failure::new(GramError::NO_STATE_FILE, format!("there is no job {key} of yours to restart"))
 }
 
-/// The cache is usable where it matters (149), then the scheduler's checks, unless files are still to be fetched.
+/// The cache is usable where it matters (149), so is the place for a scratch directory (136); then the scheduler's checks, unless
+/// something is still to be fetched or made.
 fn check<S: Scheduler>(shared: &Shared<S>, job: &Job) -> Result<(), Failure> {
     let usual = default_cache(&shared.site.account.home);
-    if job.spec.writes_to_cache() || job.spec.gass_cache.as_path() != usual {
-        gass::Cache::open(job.spec.gass_cache.as_path())
-            .map_err(|error| Failure::new(GramError::INVALID_CACHE, error.to_string()))?;
+    if job.spec.uses_cache() || job.spec.gass_cache.as_path() != usual {
+        staging::usable(job)?;
     }
-    if job.spec.needs_fetching() {
+    if let Some(path) = job.spec.scratch() {
+        let base = path.as_path().parent().unwrap_or(path.as_path());
+        staging::scratch::check(base).map_err(|error| {
+            let message =
+                format!("attribute `scratch_dir`: nothing can be made in {}: {error}", base.display());
+            Failure::new(GramError::INVALID_SCRATCH, message)
+        })?;
+    }
+    if job.spec.needs_preparing() {
         return Ok(());
     }
     let files = shared.site.job_files(job.key);
-    Ok(shared.scheduler.check(&launch(job, &shared.site, Streams::of(job, &files)))?)
+    Ok(shared.scheduler.check(&launch(job, &shared.site, Places::of(job, &files)))?)
 }
 
 /// Hands the job to the manager; answered when it is in the store.

@@ -12,7 +12,8 @@
 //! | [`intake`], [`control`], [`gate`] | submissions from the front door |
 //! | [`identity`], [`listener`] | delegated credentials, and the job contacts that show them |
 //! | [`callback`] | state updates to clients |
-//! | [`environment`], [`stdio`] | what a job is started with; moving its files |
+//! | [`environment`] | what a job is started with |
+//! | [`staging`] | moving its files |
 //! | [`stream`] | output while the job runs: to its URLs, and to whoever reads it |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
 //! | [`store`] | durability |
@@ -37,7 +38,7 @@ pub mod request;
 pub mod scheduler;
 mod serve;
 pub mod site;
-pub mod stdio;
+pub mod staging;
 pub mod store;
 pub mod stream;
 
@@ -65,5 +66,6 @@ pub(crate) fn site_for_tests(folder: &std::path::Path) -> site::Site {
         machine: request::MachineFacts::default(),
         output_stall: std::time::Duration::from_secs(5),
         inherited: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        limits: staging::Limits::default(),
     }
 }

@@ -6,10 +6,10 @@
 //! `progress.rs` has what moves a job along, `queries.rs` what its owner asks for, `telling.rs` who hears of it.
 //!
 //! ```text
-//! Uncommitted ─commit─► StagingIn ─► Submitting ─► Submitted ─► Delivering ─► Uncollected ─► Parked
-//!      │ timeout             │            │          │    ▲cancel                 │ commit      │
-//!      ▼                     ▼            ▼          ▼    ▼                       ▼             ▼
-//!     Over ◄─── a failure, or no two-phase commit ── Cancelling               (forgotten)   (forgotten)
+//! Uncommitted ─commit─► StagingIn ─► Submitting ─► Submitted ─► Delivering ─► StagingOut ─► Uncollected ─► Parked
+//!      │ timeout             │            │          │    ▲cancel                                │ commit      │
+//!      ▼                     ▼            ▼          ▼    ▼                                      ▼             ▼
+//!     Over ◄─── a failure, or no two-phase commit ── Cancelling                              (forgotten)   (forgotten)
 //! ```
 
 mod progress;
@@ -19,7 +19,7 @@ mod telling;
 mod tests;
 
 use crate::{
-    job::{Failure, Job, Notice, Phase},
+    job::{Failure, FileProgress, Job, Notice, Phase},
     scheduler::{Outcome, SchedulerId},
 };
 use gram::{GramError, JobState, wire::Query};
@@ -43,8 +43,10 @@ pub enum Event {
     Accepted,
     /// A client's query on the job contact (`renew` is over when it comes here).
     Query(Query),
-    /// Executable and stdin are there, or not.
+    /// Everything the job needs is there, or the first that is not.
     Fetched(Result<(), Failure>),
+    /// One of the job's files has come further.
+    FileMoved(FileProgress),
     /// The scheduler has taken the job, or refused it.
     Submitted(Result<SchedulerId, Failure>),
     /// Scheduler: queued.
@@ -61,6 +63,10 @@ pub enum Event {
     Controlled(Result<(), GramError>),
     /// All output is out, or the first that was not.
     Delivered(Result<(), Failure>),
+    /// All of `file_stage_out` is out, or the first that was not.
+    StagedOut(Result<(), Failure>),
+    /// What was to be removed is removed, as far as that can be done.
+    Cleaned,
     /// A contact has confirmed this update (or is given up).
     Told {
         /** the contact */
@@ -92,7 +98,7 @@ pub enum Action {
         /** saying this */
         notice: Notice,
     },
-    /// Fetch executable and stdin.
+    /// Make the scratch directory and fetch what the job needs, unless that is there.
     Fetch,
     /// Stop fetching.
     AbortFetch,
@@ -112,6 +118,8 @@ pub enum Action {
     StopStream,
     /// Send the output.
     Deliver,
+    /// Send the files of `file_stage_out`, unless they are there.
+    StageOut,
     /// Set the job's one timer, replacing what was set.
     SetTimer(Duration),
     /// Clear it.
@@ -168,6 +176,9 @@ impl Turn {
             Event::Controlled(Ok(())) => self.answer(),
             Event::Controlled(Err(code)) => self.refuse(code),
             Event::Delivered(result) => self.delivered(result),
+            Event::FileMoved(file) => self.file_moved(file),
+            Event::StagedOut(result) => self.staged_out(result),
+            Event::Cleaned => self.cleaned(),
             Event::Told { url, number } => self.told(&url, number),
             Event::Deadline => self.deadline(),
             Event::Resumed => self.resumed(),

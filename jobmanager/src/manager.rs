@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `message.rs` | what the manager is told |
 //! | `batch.rs` | saving before telling: actions wait for the save that covers them |
+//! | `output.rs` | output while the job runs |
 //! | `work.rs` | what takes time, in tasks of its own |
 //! | `wording.rs` | a job as updates and lists show it |
 
 mod batch;
 mod message;
+mod output;
 #[cfg(test)]
 mod tests;
 mod wording;
@@ -43,8 +45,6 @@ use tokio::{
 
 /// Messages that may wait for the manager; senders wait beyond.
 pub(crate) const INBOX: usize = 4096;
-/// Jobs whose files are being moved at once.
-const MAX_TRANSFERS: usize = 64;
 /// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time.
 const MAX_FINISHED: usize = 2000;
 /// How long saves that are under way may take when the manager is told to stop.
@@ -99,13 +99,14 @@ pub enum End {
 impl<S: Scheduler> Manager<S> {
     /// With the jobs of the store; each takes up what was under way.
     pub async fn resume(shared: Arc<Shared<S>>, gate: Arc<Gate>, stored: Vec<Stored>) -> Self {
+        let transfers = Arc::new(Semaphore::new(usize::from(shared.site.limits.transfers.get())));
         let outgoing = Outgoing::new(Arc::clone(&shared.identities), shared.inbox.clone());
         let mut manager = Self {
             shared,
             jobs: HashMap::with_capacity(stored.len()),
             timers: BTreeSet::new(),
             outgoing,
-            transfers: Arc::new(Semaphore::new(MAX_TRANSFERS)),
+            transfers,
             gate,
             requests: HashMap::with_capacity(stored.len()),
             unsettled: 0,
@@ -123,7 +124,10 @@ impl<S: Scheduler> Manager<S> {
             };
             let key = job.key;
             if let Some(identity) = manager.shared.identities.get(&job.origin.identity).await {
-                job.contact = identity::contact(&manager.shared.site.host, identity.port(), key);
+                job.move_to(identity::contact(&manager.shared.site.host, identity.port(), key));
+            }
+            if !this_boot && let Some(progress) = &mut job.progress {
+                progress.forget_files();
             }
             // Nobody can tell whether the scheduler had it when the machine went down, and it must not run twice.
             let lost = job.phase == Phase::Submitting && !this_boot;

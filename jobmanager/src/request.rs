@@ -12,6 +12,7 @@ use gram::GramError;
 use rsl::{Relation, Spec, attribute, evaluate::Symbols};
 use std::path::{Path, PathBuf};
 
+mod files;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +46,8 @@ pub struct Surroundings {
     pub contact: String,
     /// The job's own directory.
     pub job_directory: PathBuf,
+    /// What its scratch directory is called, should it get one.
+    pub scratch_name: String,
 }
 
 /// `uname`-like facts, as substitutions.
@@ -93,14 +96,13 @@ pub fn read(text: &[u8], around: &Surroundings) -> Result<Request, Failure> {
     })?;
     let spec = rsl::evaluate::canonicalise(&spec);
     let canonical = Octets::from(rsl::print::print(&spec).unwrap_or_default());
-    let spec = rsl::evaluate::evaluate(&spec, &symbols(around))
-        .map_err(|error| Failure::new(GramError::RSL_EVALUATION_FAILED, error.message))?;
+    let (spec, scratch) = files::evaluate(&spec, symbols(around), around)?;
     if let Some(restart) = spec.first("restart") {
         attribute::check(&spec, attribute::Request::Restart, &around.scheduler)?;
         return Ok(Request::Restart { key: restart_key(restart)? });
     }
     attribute::check(&spec, attribute::Request::Submit, &around.scheduler)?;
-    Ok(Request::Submit { spec: Box::new(job(&spec, around)?), canonical })
+    Ok(Request::Submit { spec: Box::new(job(&spec, around, scratch)?), canonical })
 }
 
 impl From<attribute::Violation> for Failure {
@@ -145,8 +147,7 @@ fn restart_key(relation: &Relation) -> Result<JobKey, Failure> {
 
 /// Of several relations of one name the scheduler sees the last, while stdio, two_phase and their like look at the first
 /// (rsl.md §9, duplicates).
-fn job(spec: &Spec, around: &Surroundings) -> Result<JobSpec, Failure> {
-    not_yet(spec)?;
+fn job(spec: &Spec, around: &Surroundings, scratch: Option<Octets>) -> Result<JobSpec, Failure> {
     username(spec, around)?;
     ignored(spec)?;
     let directory = directory(spec, &around.home)?;
@@ -161,6 +162,7 @@ fn job(spec: &Spec, around: &Surroundings) -> Result<JobSpec, Failure> {
         stdin: stdin(spec, &directory)?,
         stdout: output(spec.first("stdout"), GramError::OPENING_STDOUT, &directory)?,
         stderr: output(spec.first("stderr"), GramError::OPENING_STDERR, &directory)?,
+        staging: files::staging(spec, scratch)?,
         directory: directory.into(),
         count: count(spec)?,
         job_type: job_type(spec),
@@ -189,25 +191,6 @@ fn text(relation: &Relation) -> Result<String, Failure> {
 /// Says of an attribute what it is and what would be right.
 fn wrong(code: GramError, name: &str, value: &Octets, right: &str) -> Failure {
     Failure::new(code, format!("attribute `{name}` is `{}`, but must be {right}", value.lossy()))
-}
-
-/// Attributes this job manager knows but does not serve yet: malformed ones get their own number, the rest 36.
-fn not_yet(spec: &Spec) -> Result<(), Failure> {
-    for relation in spec.relations() {
-        let name = match relation.name.as_slice() {
-            b"filestagein" => attribute::pairs(relation).map(|_| "file_stage_in"),
-            b"filestageinshared" => attribute::pairs(relation).map(|_| "file_stage_in_shared"),
-            b"filestageout" => attribute::pairs(relation).map(|_| "file_stage_out"),
-            b"filecleanup" => attribute::list(relation).map(|_| "file_clean_up"),
-            b"scratchdir" => attribute::text(relation).map(|_| "scratch_dir"),
-            _ => continue,
-        }?;
-        return Err(Failure::new(
-            GramError::UNSUPPORTED_PARAMETER,
-            format!("attribute `{name}` is not supported by this job manager yet; remove it"),
-        ));
-    }
-    Ok(())
 }
 
 fn username(spec: &Spec, around: &Surroundings) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! What all jobs of this manager share: the account, the directories, the host, the trust anchors.
 
-use crate::{account::Account, config::Config, launch::JobKey, request::MachineFacts};
+use crate::{account::Account, config::Config, launch::JobKey, request::MachineFacts, staging::Limits};
 use gsi::TrustDirectory;
 use std::{
     ffi::{OsStr, OsString},
@@ -34,6 +34,8 @@ pub struct Site {
     pub output_stall: Duration,
     /// PATH and its like, for jobs.
     pub inherited: Vec<(OsString, OsString)>,
+    /// How much is moved at once, and how patiently.
+    pub limits: Limits,
 }
 
 impl Site {
@@ -56,6 +58,7 @@ impl Site {
                 manufacturer: "pc".into(),
             },
             output_stall: Duration::from_secs(config.output_stall_seconds.get()),
+            limits: config.limits(),
             inherited: PASSED_ON
                 .iter()
                 .filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)))
@@ -110,11 +113,11 @@ impl JobFiles {
         }
         Ok(())
     }
-    /// A fetched executable.
+    /// A fetched executable of a job that was accepted before these were kept in the cache.
     pub fn executable(&self) -> PathBuf {
         self.file("executable")
     }
-    /// A fetched standard input.
+    /// See executable.
     pub fn stdin(&self) -> PathBuf {
         self.file("stdin")
     }

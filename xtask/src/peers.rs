@@ -17,8 +17,9 @@ const PACKAGES: &[&str] = &[
     "globus-gass-copy-progs",
     "postgresql",
     "openssl",
-    // `systemd-analyze` and `systemd-socket-activate`, for the unit files.
+    // For the unit files: `systemd-analyze`, and a system of its own that boots systemd, in a network of its own.
     "systemd",
+    "iproute2",
     // libFuzzer is C++.
     "g++",
 ];

@@ -2,7 +2,7 @@
 
 use super::{Action, LINGER, Turn, user_cancelled};
 use crate::{
-    job::{Failure, Phase, Verdict},
+    job::{Failure, FileProgress, FileStage, Phase, Verdict},
     scheduler::{Outcome, SchedulerId},
 };
 use gram::{GramError, JobState};
@@ -22,11 +22,13 @@ impl Turn {
         }
     }
 
-    /// The job may run: fetch what it needs, or hand it over at once.
+    /// The job may run: make ready what it needs, or hand it over at once.
     pub(super) fn start(&mut self) {
-        if self.job.spec.needs_fetching() {
+        if self.job.spec.needs_preparing() {
             self.enter(Phase::StagingIn);
-            self.report(JobState::StageIn);
+            if self.job.spec.needs_fetching() {
+                self.report(JobState::StageIn);
+            }
             self.act(Action::Fetch);
         } else {
             self.enter(Phase::Submitting);
@@ -44,6 +46,26 @@ impl Turn {
                 self.act(Action::Submit);
             }
             Err(failure) => self.fail(failure),
+        }
+    }
+
+    /// Written down at once when the file need not be moved again; anything else rides along with the next change.
+    pub(super) fn file_moved(&mut self, file: FileProgress) {
+        let moving = match self.job.phase {
+            Phase::StagingIn => file.role.is_input(),
+            Phase::Delivering { .. } | Phase::StagingOut => !file.role.is_input(),
+            Phase::Uncommitted { .. }
+            | Phase::Submitting
+            | Phase::Submitted
+            | Phase::Cancelling
+            | Phase::Uncollected { .. }
+            | Phase::Parked { .. }
+            | Phase::Stopped { .. }
+            | Phase::Over { .. } => false,
+        };
+        if moving {
+            self.changed |= matches!(file.stage, FileStage::Done { .. });
+            self.job.progress.get_or_insert_default().note(file);
         }
     }
 
@@ -76,6 +98,7 @@ impl Turn {
                 | Phase::StagingIn
                 | Phase::Submitted
                 | Phase::Delivering { .. }
+                | Phase::StagingOut
                 | Phase::Uncollected { .. }
                 | Phase::Parked { .. }
                 | Phase::Over { .. },
@@ -133,6 +156,7 @@ impl Turn {
             Phase::Uncommitted { .. }
             | Phase::StagingIn
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }
             | Phase::Stopped { expires: Some(_) }
@@ -153,28 +177,51 @@ impl Turn {
         }
     }
 
-    /// The job has run: send its output if there is any to send, then finish.
+    /// The job has run: send its output if there is any to send, then its files, then finish.
     fn output(&mut self, failure: Option<Failure>) {
+        let then = if failure.is_some() { Verdict::Failed } else { Verdict::Done };
+        self.job.failure = failure;
+        // Stock says so before it sends the streams.
+        if then == Verdict::Done && self.job.spec.stages_out() {
+            self.report(JobState::StageOut);
+        }
         if self.job.spec.needs_delivery() {
-            let then = if failure.is_some() { Verdict::Failed } else { Verdict::Done };
-            self.job.failure = failure;
             self.enter(Phase::Delivering { then });
             self.act(Action::Deliver);
             return;
         }
-        match failure {
-            Some(failure) => self.fail(failure),
-            None => self.finish(JobState::Done),
-        }
+        self.output_is_out(then);
     }
 
     pub(super) fn delivered(&mut self, result: Result<(), Failure>) {
         let Phase::Delivering { then } = self.job.phase else { return };
         match (then, result) {
-            (Verdict::Done, Ok(())) => self.finish(JobState::Done),
+            (Verdict::Done, Ok(())) => self.output_is_out(Verdict::Done),
             // What went wrong first is what the client should hear.
-            (Verdict::Failed, _) => self.finish(JobState::Failed),
+            (Verdict::Failed, _) => self.output_is_out(Verdict::Failed),
             (Verdict::Done, Err(failure)) => self.fail(failure),
+        }
+    }
+
+    /// The streams are where they should be. A job that failed stages nothing out.
+    fn output_is_out(&mut self, then: Verdict) {
+        match then {
+            Verdict::Done if self.job.spec.stages_out() => {
+                self.enter(Phase::StagingOut);
+                self.act(Action::StageOut);
+            }
+            Verdict::Done => self.finish(JobState::Done),
+            Verdict::Failed => self.finish(JobState::Failed),
+        }
+    }
+
+    pub(super) fn staged_out(&mut self, result: Result<(), Failure>) {
+        if self.job.phase != Phase::StagingOut {
+            return;
+        }
+        match result {
+            Ok(()) => self.finish(JobState::Done),
+            Err(failure) => self.fail(failure),
         }
     }
 
@@ -202,6 +249,13 @@ impl Turn {
         self.enter(Phase::Over { until: self.after(seconds) });
         self.act(Action::CleanUp);
         self.wait_until_deadline();
+    }
+
+    pub(super) fn cleaned(&mut self) {
+        if matches!(self.job.phase, Phase::Over { .. }) {
+            self.job.progress.get_or_insert_default().cleaned = true;
+            self.changed = true;
+        }
     }
 
     /// The client has everything: clean up and forget.
@@ -238,6 +292,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Stopped { expires: None } => {}
         }
     }
@@ -265,6 +320,10 @@ impl Turn {
             Phase::Delivering { .. } => {
                 self.act(Action::Release);
                 self.act(Action::Deliver);
+            }
+            Phase::StagingOut => {
+                self.act(Action::Release);
+                self.act(Action::StageOut);
             }
             Phase::Over { .. } => {
                 self.act(Action::Release);

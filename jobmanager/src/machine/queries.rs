@@ -44,6 +44,7 @@ impl Turn {
             }
             Phase::Cancelling => self.act(Action::Hold),
             Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }
             | Phase::Stopped { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
@@ -111,6 +112,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Over { .. } => self.answer(),
         }
@@ -136,6 +138,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Parked { .. }
             | Phase::Stopped { .. }
             | Phase::Over { .. } => self.answer(),
@@ -155,6 +158,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Stopped { .. }
             | Phase::Over { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
         }
@@ -179,6 +183,7 @@ impl Turn {
             | Phase::StagingIn
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Over { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
         }
     }
@@ -195,6 +200,7 @@ impl Turn {
             }
             Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }
             | Phase::Stopped { .. }

@@ -1,7 +1,7 @@
 //! The whole transition table as a snapshot, the stories of gram.md §12, and properties of random lives.
 
 use super::*;
-use crate::job::{Input, Output, Registration, Verdict, tests::sample};
+use crate::job::{FileRole, FileStage, Input, Output, Registration, Staging, Verdict, tests::sample};
 use gram::{Signal, StateMask};
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -29,6 +29,7 @@ fn job_in(phase: Phase) -> Job {
     job.state = match phase {
         Phase::Uncommitted { .. } | Phase::Submitting => JobState::Unsubmitted,
         Phase::StagingIn => JobState::StageIn,
+        Phase::StagingOut => JobState::StageOut,
         Phase::Uncollected { .. } | Phase::Parked { .. } | Phase::Over { .. } => JobState::Done,
         Phase::Submitted | Phase::Cancelling | Phase::Delivering { .. } | Phase::Stopped { .. } => {
             JobState::Active
@@ -46,6 +47,7 @@ fn phases() -> Vec<Phase> {
         Phase::Cancelling,
         Phase::Delivering { then: Verdict::Done },
         Phase::Delivering { then: Verdict::Failed },
+        Phase::StagingOut,
         Phase::Uncollected { deadline: in_seconds(30) },
         Phase::Parked { expires: in_seconds(14400) },
         Phase::Stopped { expires: None },
@@ -56,6 +58,10 @@ fn phases() -> Vec<Phase> {
 
 fn failure() -> Failure {
     Failure::new(GramError::STAGING_EXECUTABLE, "no such file")
+}
+
+fn moved(role: FileRole) -> FileProgress {
+    FileProgress { role, stage: FileStage::Done { bytes: 5 }, attempts: 1, since: now(), trouble: None }
 }
 
 fn signals() -> Vec<Signal> {
@@ -79,6 +85,11 @@ fn events() -> Vec<Event> {
         Event::Controlled(Err(GramError::SIGNALING_JOB)),
         Event::Delivered(Ok(())),
         Event::Delivered(Err(failure())),
+        Event::FileMoved(moved(FileRole::StageIn(0))),
+        Event::FileMoved(moved(FileRole::StageOut(0))),
+        Event::StagedOut(Ok(())),
+        Event::StagedOut(Err(failure())),
+        Event::Cleaned,
         Event::Told { url: CONTACT.into(), number: 1 },
         Event::Deadline,
         Event::Resumed,
@@ -101,6 +112,8 @@ fn show_event(event: &Event) -> String {
         Event::Fetched(result) => format!("fetched {}", show_result(result)),
         Event::Submitted(result) => format!("submitted {}", show_result(result)),
         Event::Delivered(result) => format!("delivered {}", show_result(result)),
+        Event::StagedOut(result) => format!("staged out {}", show_result(result)),
+        Event::FileMoved(file) => format!("moved {:?}", file.role),
         Event::Controlled(result) => format!("controlled {}", show_result(result)),
         Event::CancelFailed(_) => "cancel failed".into(),
         Event::Told { .. } => "told".into(),
@@ -258,6 +271,77 @@ fn staging_and_delivery_come_in_order() {
     assert!(ended.contains(&Action::Deliver) && notices(&ended).is_empty(), "{ended:?}");
     assert_eq!(life.job.state, JobState::Active);
     assert_eq!(notices(&life.on(Event::Delivered(Ok(())))), [(JobState::Done, 0)]);
+}
+
+fn with_files(mut job: Job, list: fn(&mut Staging) -> &mut Vec<crate::job::FilePair>) -> Job {
+    let pair = crate::job::FilePair { from: "a".into(), to: "https://vm:1/b".into() };
+    list(job.spec.staging.get_or_insert_default()).push(pair);
+    job
+}
+
+/// Stock says STAGE_OUT before it sends the streams, and only when there is a list of files (gram.md §11).
+#[test]
+fn files_are_staged_out_after_the_streams() {
+    let mut job = with_files(plain(), |staging| &mut staging.stage_out);
+    job.spec.stdout = Output::Deliver(vec![crate::job::Destination::Url("https://vm:1/o".into())]);
+    let mut life = Life::new(job);
+    life.on(Event::Accepted);
+    life.on(Event::Active);
+    let ended = life.on(Event::Ended(Outcome::Exited { code: 0 }));
+    assert_eq!(notices(&ended), [(JobState::StageOut, 0)]);
+    assert!(ended.contains(&Action::Deliver) && !ended.contains(&Action::StageOut), "{ended:?}");
+    let delivered = life.on(Event::Delivered(Ok(())));
+    assert!(delivered.contains(&Action::StageOut) && notices(&delivered).is_empty(), "{delivered:?}");
+    assert_eq!(life.on(Event::FileMoved(moved(FileRole::StageOut(0)))), [Action::Save]);
+    assert!(life.job.has_moved(FileRole::StageOut(0)));
+    assert!(life.on(Event::Resumed).contains(&Action::StageOut));
+    assert_eq!(notices(&life.on(Event::StagedOut(Ok(())))), [(JobState::Done, 0)]);
+}
+
+#[test]
+fn a_job_that_failed_stages_nothing_out_but_is_cleaned() {
+    let mut life = Life::new(with_files(plain(), |staging| &mut staging.stage_out));
+    life.on(Event::Accepted);
+    let ended = life.on(Event::Ended(Outcome::TimeLimit));
+    assert_eq!(notices(&ended), [(JobState::Failed, GramError::SYSTEM_CANCELLED.0)]);
+    assert!(ended.contains(&Action::CleanUp) && !ended.contains(&Action::StageOut), "{ended:?}");
+}
+
+#[test]
+fn what_cannot_be_staged_out_fails_the_job() {
+    let mut life = Life::new(with_files(job_in(Phase::StagingOut), |staging| &mut staging.stage_out));
+    let failure = Failure::new(GramError::STAGE_OUT_FAILED, "refused");
+    assert_eq!(notices(&life.on(Event::StagedOut(Err(failure)))), [(JobState::Failed, 155)]);
+}
+
+/// A scratch directory is made before the job starts; that is no staging, and no state says so.
+#[test]
+fn a_scratch_directory_alone_is_no_stage_in() {
+    let mut job = plain();
+    job.spec.staging.get_or_insert_default().scratch = Some("/home/alice/gram_scratch_abcdef".into());
+    let mut life = Life::new(job);
+    let actions = life.on(Event::Accepted);
+    assert!(notices(&actions).is_empty() && actions.contains(&Action::Fetch), "{actions:?}");
+    assert_eq!(life.job.state, JobState::Unsubmitted);
+    assert!(life.on(Event::Fetched(Ok(()))).contains(&Action::Submit));
+}
+
+#[test]
+fn staging_lists_make_the_state_stage_in() {
+    let lists: [fn(&mut Staging) -> &mut Vec<crate::job::FilePair>; 2] =
+        [|staging| &mut staging.stage_in, |staging| &mut staging.stage_in_shared];
+    for list in lists {
+        let mut life = Life::new(with_files(plain(), list));
+        assert_eq!(notices(&life.on(Event::Accepted)), [(JobState::StageIn, 0)]);
+        assert_eq!(life.on(Event::FileMoved(moved(FileRole::StageIn(0)))), [Action::Save]);
+        // News of what is under way is worth no write of its own.
+        let moving = FileProgress { stage: FileStage::Moving, ..moved(FileRole::StageIn(1)) };
+        assert_eq!(life.on(Event::FileMoved(moving)), []);
+        assert_eq!(life.job.progress.as_ref().unwrap().files.len(), 2);
+        // Late news of an attempt that was broken off.
+        life.on(Event::Query(Query::Cancel));
+        assert_eq!(life.on(Event::FileMoved(moved(FileRole::StageIn(1)))), []);
+    }
 }
 
 #[test]
@@ -515,7 +599,7 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_never_sees_a_later_change(event in any_event(), index in 0..12_usize) {
+    fn an_answer_never_sees_a_later_change(event in any_event(), index in 0..13_usize) {
         let job = job_in(phases()[index]);
         let (after, actions) = step(job.clone(), event, now());
         for action in &actions {

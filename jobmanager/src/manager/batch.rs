@@ -11,7 +11,7 @@ use crate::{
     store::{Record, StoreError},
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::{task::JoinHandle, time::Instant};
 
 /// Pause before a save that failed is tried again.
 const SAVE_AGAIN: Duration = Duration::from_secs(1);
@@ -28,7 +28,8 @@ pub(super) struct Entry {
     /// How many batches the save under way covers; None: no save is under way.
     pub(super) saving: Option<usize>,
     pub(super) deadline: Option<Instant>,
-    pub(super) fetching: Option<AbortHandle>,
+    /// The task that moves its files.
+    pub(super) moving: Option<JoinHandle<()>>,
 }
 
 /// The actions of one event.
@@ -47,7 +48,7 @@ impl Entry {
             batches: VecDeque::new(),
             saving: None,
             deadline: None,
-            fetching: None,
+            moving: None,
         }
     }
 }
@@ -131,10 +132,9 @@ impl<S: Scheduler> Manager<S> {
                 }),
                 Action::Notify { url, notice } => self.notify(key, url, &notice),
                 Action::Fetch => self.fetch(key),
+                // Kept, so that cleaning up can wait for its end.
                 Action::AbortFetch => self.with(key, |entry| {
-                    if let Some(fetching) = entry.fetching.take() {
-                        fetching.abort();
-                    }
+                    entry.moving.iter().for_each(JoinHandle::abort);
                 }),
                 Action::Submit => self.submit(key),
                 Action::Cancel => self.cancel(key),
@@ -144,13 +144,10 @@ impl<S: Scheduler> Manager<S> {
                 Action::Stream => self.stream(key),
                 Action::StopStream => self.shared.streaming.stop(key),
                 Action::Deliver => self.deliver(key),
+                Action::StageOut => self.stage_out(key),
                 Action::SetTimer(after) => self.set_timer(key, Some(after)),
                 Action::StopTimer => self.set_timer(key, None),
-                Action::CleanUp => {
-                    if let Some(job) = self.jobs.get(&key).map(|entry| entry.job.clone()) {
-                        self.clean_up(&job);
-                    }
-                }
+                Action::CleanUp => self.clean_up(key),
                 Action::Forget => self.forget(key),
             }
         }

@@ -3,18 +3,17 @@
 use super::{Asker, Manager, Message, Shared, wording::update};
 use crate::{
     callback::Letter,
-    environment::{Streams, launch},
-    job::{Failure, Job, Notice, Output},
+    environment::launch,
+    job::{Failure, Job, Notice},
     launch::JobKey,
     machine::Event,
     scheduler::{Scheduler, SchedulerError},
-    stdio,
-    stream::{Readable, Stream},
+    staging::{self, Desk},
 };
 use gram::GramError;
-use gsi::{Credential, Subject};
+use gsi::Credential;
 use std::sync::Arc;
-use tokio::{sync::oneshot, task::AbortHandle};
+use tokio::{sync::oneshot, task::JoinHandle};
 
 /// What a scheduler can do with a running job besides ending it.
 #[derive(Debug, Clone, Copy)]
@@ -40,95 +39,68 @@ impl<S: Scheduler> Manager<S> {
         key: JobKey,
         asker: Option<Asker>,
         work: impl FnOnce(Arc<Shared<S>>, Job) -> F,
-    ) -> Option<AbortHandle>
+    ) -> Option<JoinHandle<()>>
     where
         F: Future<Output = Option<Event>> + Send + 'static,
     {
         let job = self.jobs.get(&key)?.job.clone();
         let inbox = self.shared.inbox.clone();
         let work = work(Arc::clone(&self.shared), job);
-        let task = tokio::spawn(async move {
+        Some(tokio::spawn(async move {
             if let Some(event) = work.await {
                 let _ = inbox.send(Message::Happened { key, event, asker }).await;
             }
-        });
-        Some(task.abort_handle())
+        }))
     }
 
     pub(super) fn fetch(&mut self, key: JobKey) {
-        let transfers = Arc::clone(&self.transfers);
-        let task = self.work(key, None, |shared, job| async move {
-            let _place = transfers.acquire().await;
-            let files = shared.site.job_files(job.key);
-            Some(Event::Fetched(match gass_client(&shared, &job).await {
-                Ok(client) => stdio::fetch(&job, &files, &client).await,
-                Err(failure) => Err(failure),
-            }))
-        });
-        self.with(key, |entry| entry.fetching = task);
-    }
-
-    /// Lets the job's output go out while it is written.
-    pub(super) fn stream(&self, key: JobKey) {
-        let Some(job) = self.jobs.get(&key).map(|entry| &entry.job) else { return };
-        let files = self.shared.site.job_files(key);
-        self.shared.streaming.start(job, &Streams::of(job, &files));
-    }
-
-    /// Tells the job's owner where its output is.
-    pub(super) fn tell_output(
-        &self,
-        key: JobKey,
-        identity: &Subject,
-        stream: Stream,
-        reply: oneshot::Sender<Readable>,
-    ) {
-        let Some(entry) = self.jobs.get(&key) else { return };
-        let job = &entry.job;
-        if job.origin.identity != identity.as_str() || entry.fresh {
-            return;
-        }
-        let (output, written) = {
-            let written = Streams::of(job, &self.shared.site.job_files(key));
-            match stream {
-                Stream::Stdout => (&job.spec.stdout, written.stdout),
-                Stream::Stderr => (&job.spec.stderr, written.stderr),
-            }
-        };
-        let _ = reply.send(Readable {
-            path: (!matches!(output, Output::Cache(_))).then_some(written),
-            status: job.state.value(),
-            failure: job.failure_code(),
-            ended: !job.may_write(),
-            ending: self.shared.streaming.readers.follow(key),
-            readers: Arc::clone(&self.shared.streaming.readers),
-        });
+        self.move_files(key, |desk| async move { Event::Fetched(staging::fetch(desk).await) });
     }
 
     pub(super) fn deliver(&mut self, key: JobKey) {
-        let transfers = Arc::clone(&self.transfers);
-        self.work(key, None, |shared, job| async move {
-            let _place = transfers.acquire().await;
-            let files = shared.site.job_files(job.key);
-            Some(Event::Delivered(match gass_client(&shared, &job).await {
-                Ok(client) => stdio::deliver(&job, &files, &client, &shared.streaming).await,
-                Err(failure) => Err(failure),
-            }))
+        self.move_files(key, |desk| async move { Event::Delivered(staging::deliver(desk).await) });
+    }
+
+    pub(super) fn stage_out(&mut self, key: JobKey) {
+        self.move_files(key, |desk| async move { Event::StagedOut(staging::stage_out(desk).await) });
+    }
+
+    fn move_files<F>(&mut self, key: JobKey, work: impl FnOnce(Desk) -> F + Send + 'static)
+    where
+        F: Future<Output = Event> + Send + 'static,
+    {
+        let places = Arc::clone(&self.transfers);
+        let task = self.work(key, None, |shared, job| async move {
+            let identity = shared.identities.get(&job.origin.identity).await;
+            let trust = shared.site.trust.clone();
+            let desk = Desk {
+                files: shared.site.job_files(job.key),
+                job,
+                credentials: Box::new(move || match &identity {
+                    Some(identity) => identity.current().gass(&trust),
+                    None => Err(Failure::new(
+                        GramError::USER_PROXY_NOT_FOUND,
+                        "the job's delegated credential is gone",
+                    )),
+                }),
+                limits: shared.site.limits,
+                places,
+                reports: shared.inbox.clone(),
+                streaming: Arc::clone(&shared.streaming),
+            };
+            Some(work(desk).await)
         });
+        self.with(key, |entry| entry.moving = task);
     }
 
     pub(super) fn submit(&mut self, key: JobKey) {
         self.work(key, None, |shared, job| async move {
             let files = shared.site.job_files(job.key);
-            let mut streams = Streams::of(&job, &files);
-            match stdio::open_cache_entries(&job).await {
-                Ok((stdout, stderr)) => {
-                    streams.stdout = stdout.unwrap_or(streams.stdout);
-                    streams.stderr = stderr.unwrap_or(streams.stderr);
-                }
+            let places = match staging::places(&job, &files).await {
+                Ok(places) => places,
                 Err(failure) => return Some(Event::Submitted(Err(failure))),
-            }
-            let submitted = shared.scheduler.submit(launch(&job, &shared.site, streams)).await;
+            };
+            let submitted = shared.scheduler.submit(launch(&job, &shared.site, places)).await;
             Some(Event::Submitted(submitted.map_err(Failure::from)))
         });
     }
@@ -157,30 +129,41 @@ impl<S: Scheduler> Manager<S> {
         tokio::spawn(async move { shared.scheduler.forget(key).await });
     }
 
-    /// Removes the job's files; a failure is logged and nothing more, the job is over.
-    pub(super) fn clean_up(&self, job: &Job) {
-        let files = self.shared.site.job_files(job.key);
-        let job = job.clone();
+    /// Removes the job's files, once nothing moves them any more; the job's record goes after them (see [`Self::forget`]).
+    pub(super) fn clean_up(&mut self, key: JobKey) {
+        let Some(entry) = self.jobs.get_mut(&key) else { return };
+        let moving = entry.moving.take();
+        let job = entry.job.clone();
+        let files = self.shared.site.job_files(key);
+        let inbox = self.shared.inbox.clone();
         let streaming = Arc::clone(&self.shared.streaming);
-        streaming.stop(job.key);
-        tokio::task::spawn_blocking(move || {
-            let written = Streams::of(&job, &files);
-            streaming
-                .readers
-                .keep(job.key, &[(Stream::Stdout, written.stdout), (Stream::Stderr, written.stderr)]);
-            if let Err(error) = files.remove() {
-                tracing::warn!(job = %job.key, %error, "job directory not removed");
+        streaming.stop(key);
+        entry.moving = Some(tokio::spawn(async move {
+            if let Some(moving) = moving {
+                // It is over, or has been broken off.
+                let _ = moving.await;
             }
-            if let Err(error) = stdio::clean_cache(&job) {
-                tracing::warn!(job = %job.key, %error, "cache entries not removed");
+            let is_known = job.spec.cleans_up();
+            let cleaning = tokio::task::spawn_blocking(move || {
+                streaming.readers.keep(&job, &files);
+                staging::clean_up(&job, &files);
+            });
+            if cleaning.await.is_ok() && is_known {
+                let _ = inbox.send(Message::Happened { key, event: Event::Cleaned, asker: None }).await;
             }
-        });
+        }));
     }
 
+    /// Forgets the job at once, and removes its record when its files are removed: should we be killed in between, the next manager
+    /// finds it and removes them.
     pub(super) fn forget(&mut self, key: JobKey) {
+        let cleaning = self.jobs.get_mut(&key).and_then(|entry| entry.moving.take());
         self.remove(key);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
+            if let Some(cleaning) = cleaning {
+                let _ = cleaning.await;
+            }
             if let Err(error) = shared.store.remove(key).await {
                 // It is found again at the next start, with its deadline behind it.
                 tracing::warn!(job = %key, %error, "record of a finished job not removed");
@@ -220,11 +203,4 @@ impl From<SchedulerError> for Failure {
     fn from(error: SchedulerError) -> Self {
         Failure::new(error.code, error.message)
     }
-}
-
-async fn gass_client<S>(shared: &Shared<S>, job: &Job) -> Result<gass::Client, Failure> {
-    let Some(identity) = shared.identities.get(&job.origin.identity).await else {
-        return Err(Failure::new(GramError::USER_PROXY_NOT_FOUND, "the job's delegated credential is gone"));
-    };
-    identity.current().gass(&shared.site.trust)
 }

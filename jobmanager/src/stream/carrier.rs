@@ -2,7 +2,7 @@
 //! to a local file and knows nothing of this; whatever the destination does, only this carrier waits for it.
 
 use super::{
-    places::Places,
+    connections::Connections,
     position::{Kind, Position, Standing, Step},
     source::{BLOCK, Source},
     watcher::Watching,
@@ -48,7 +48,7 @@ const WHILE_IT_RUNS: Duration = Duration::from_secs(365 * 86_400);
 pub(super) struct Common {
     pub(super) site: Arc<Site>,
     pub(super) identities: Arc<Identities>,
-    pub(super) places: Places,
+    pub(super) connections: Connections,
 }
 
 /// One stream on its way to one destination.
@@ -172,7 +172,7 @@ impl Carrier {
 
     /// One transfer.
     async fn carry(&mut self, state: &mut State, step: Step, length: u64) -> Result<(), CarryError> {
-        let _place = self.common.places.enter(&mut self.over).await;
+        let _place = self.common.connections.enter(&mut self.over).await;
         let client = self.client().await?;
         match step {
             Step::Replace => self.replace(state, &client, length).await,
@@ -247,7 +247,11 @@ impl Carrier {
                     break;
                 }
                 if block.len() < BLOCK {
-                    self.unless_over(sleep(GATHER)).await;
+                    let gathering = self.unless_over(sleep(GATHER));
+                    tokio::select! {
+                        () = gathering => {}
+                        error = appending.spoken() => return Err(error.into()),
+                    }
                 }
                 continue;
             }

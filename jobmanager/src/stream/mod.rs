@@ -7,7 +7,7 @@
 //! | `position.rs` | how far a destination has got, and what follows from that; pure |
 //! | `source.rs` | the local file, and the record of the position |
 //! | `carrier.rs` | one stream on its way to one URL |
-//! | `places.rs` | how many connections there may be |
+//! | `connections.rs` | how many connections there may be |
 //! | `watcher.rs` | hearing when files grow |
 //! | `reader.rs` | a part of a job's output for its owner |
 //!
@@ -15,7 +15,7 @@
 //! error numbers when a destination cannot be reached at the end. What survives what: docs/durability.md.
 
 mod carrier;
-mod places;
+mod connections;
 pub mod position;
 pub mod reader;
 mod source;
@@ -23,22 +23,23 @@ pub mod watcher;
 
 pub use carrier::CarryError;
 pub use gram::wire::output::Stream;
-pub use reader::{Readable, Readers};
+pub use reader::{Place, Readable, Readers};
 
 use crate::{
-    environment::Streams,
+    environment::Places,
     identity::Identities,
     job::{Destination, Job, Output},
     launch::JobKey,
     site::{JobFiles, Site},
 };
 use carrier::{Carrier, Common};
+use connections::Connections;
 use gass::Url;
-use places::Places;
 use position::Kind;
 use source::Source;
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -82,7 +83,7 @@ impl Streaming {
     pub fn new(site: Arc<Site>, identities: Arc<Identities>) -> Self {
         let watcher = Arc::new(Watcher::start());
         Self {
-            common: Arc::new(Common { site, identities, places: Places::new() }),
+            common: Arc::new(Common { site, identities, connections: Connections::new() }),
             readers: Arc::new(Readers::new(Arc::clone(&watcher))),
             watcher,
             live: Mutex::default(),
@@ -91,7 +92,7 @@ impl Streaming {
 
     /// The job has been started and writes to these files: its output is carried from now on, from where it had got to before
     /// a restart. Does nothing for a job whose output is carried already.
-    pub fn start(&self, job: &Job, written: &Streams) {
+    pub fn start(&self, job: &Job, written: &Places) {
         let ways = ways(job);
         let mut live = self.live();
         if ways.is_empty() || live.contains_key(&job.key) {
@@ -99,7 +100,11 @@ impl Streaming {
         }
         let over = watch::Sender::new(false);
         let carriers = ways.into_iter().map(|(way, url)| {
-            let carrier = self.carrier(job, written, way, url, over.subscribe());
+            let output = match way.stream {
+                Stream::Stdout => &written.stdout,
+                Stream::Stderr => &written.stderr,
+            };
+            let carrier = self.carrier(job, output, way, url, over.subscribe());
             (way, Task(tokio::spawn(carrier.run())))
         });
         let carriers = carriers.collect();
@@ -111,7 +116,7 @@ impl Streaming {
     ///
     /// # Errors
     /// Why the destination does not have all of it.
-    pub async fn finish(&self, job: &Job, written: &Streams, way: Way) -> Option<Result<u64, CarryError>> {
+    pub async fn finish(&self, job: &Job, output: &Path, way: Way) -> Option<Result<u64, CarryError>> {
         let url = ways(job).into_iter().find(|(known, _)| *known == way)?.1;
         let mut task = {
             let mut live = self.live();
@@ -122,12 +127,17 @@ impl Streaming {
             match live.carriers.iter().position(|(known, _)| *known == way) {
                 Some(place) => live.carriers.swap_remove(place).1,
                 None => {
-                    let carrier = self.carrier(job, written, way, url, live.over.subscribe());
+                    let carrier = self.carrier(job, output, way, url, live.over.subscribe());
                     Task(tokio::spawn(carrier.run()))
                 }
             }
         };
         Some((&mut task.0).await.unwrap_or_else(|error| Err(error.into())))
+    }
+
+    /// Whether [`Streaming::finish`] is for this destination.
+    pub fn carries(&self, job: &Job, way: Way) -> bool {
+        ways(job).iter().any(|(known, _)| *known == way)
     }
 
     /// Nothing more of this job is carried; connections are broken off. What was recorded stays.
@@ -136,7 +146,7 @@ impl Streaming {
     }
 
     /// The job has got new destinations (STDIO_UPDATE): all of its output goes there, from the first byte on.
-    pub fn redirect(&self, job: &Job, files: &JobFiles, written: &Streams) {
+    pub fn redirect(&self, job: &Job, files: &JobFiles, written: &Places) {
         self.stop(job.key);
         if let Err(error) = files.forget_positions() {
             tracing::warn!(job = %job.key, %error, "positions of earlier destinations not removed");
@@ -144,24 +154,13 @@ impl Streaming {
         self.start(job, written);
     }
 
-    fn carrier(
-        &self,
-        job: &Job,
-        written: &Streams,
-        way: Way,
-        url: Url,
-        over: watch::Receiver<bool>,
-    ) -> Carrier {
-        let output = match way.stream {
-            Stream::Stdout => &written.stdout,
-            Stream::Stderr => &written.stderr,
-        };
+    fn carrier(&self, job: &Job, output: &Path, way: Way, url: Url, over: watch::Receiver<bool>) -> Carrier {
         let record = self.common.site.job_files(job.key).position(way.stream.name(), way.number);
         Carrier {
             job: job.key,
             identity: job.origin.identity.clone(),
             kind: Kind::of(&url),
-            source: Source { output: output.clone(), record, url: url.to_string() },
+            source: Source { output: output.to_owned(), record, url: url.to_string() },
             url,
             growing: self.watcher.watch(output),
             over,

@@ -1,8 +1,17 @@
 //! A part of a job's output for its owner, who asks at the job contact (`gram::wire::output`). Nobody is kept waiting but the
 //! asker: files are opened by the asker's own task.
 
-use super::{Stream, watcher::Watcher};
-use crate::launch::JobKey;
+use super::{
+    Stream,
+    watcher::{Watcher, Watching},
+};
+use crate::{
+    environment::Places,
+    job::{Job, Output},
+    launch::JobKey,
+    site::JobFiles,
+};
+use gass::Cache;
 use gram::{
     GramError,
     wire::{OutputRange, OutputReply, output::MAX_OUTPUT},
@@ -34,8 +43,8 @@ const GATHER: Duration = Duration::from_millis(20);
 /// What the manager tells about a stream.
 #[derive(Debug)]
 pub struct Readable {
-    /// Where the job writes it; None: nowhere that could be read.
-    pub path: Option<PathBuf>,
+    /// Where the job writes it.
+    pub place: Place,
     /// The job's state, as a number.
     pub status: u32,
     /// Error of the job.
@@ -46,6 +55,52 @@ pub struct Readable {
     pub ending: watch::Receiver<()>,
     /// Who else reads.
     pub readers: Arc<Readers>,
+}
+
+/// Where a stream is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In a file.
+    File(PathBuf),
+    /// In the GASS cache.
+    Cache {
+        /** the cache's directory */
+        root: PathBuf,
+        /** the entry's URL */
+        url: String,
+        /** its tag */
+        tag: String,
+    },
+}
+
+impl Place {
+    /// Of a job's stream.
+    pub fn of(job: &Job, files: &JobFiles, stream: Stream) -> Self {
+        let places = Places::of(job, files);
+        let (output, path) = match stream {
+            Stream::Stdout => (&job.spec.stdout, places.stdout),
+            Stream::Stderr => (&job.spec.stderr, places.stderr),
+        };
+        match output {
+            Output::Cache(entry) => Self::Cache {
+                root: job.spec.gass_cache.as_path().to_owned(),
+                url: entry.url.clone(),
+                tag: entry.tag.as_deref().unwrap_or(job.cache_tag()).to_owned(),
+            },
+            Output::File(_) | Output::Deliver(_) => Self::File(path),
+        }
+    }
+
+    /// The file, which may not be there yet; may wait for a disk.
+    fn locate(&self) -> io::Result<PathBuf> {
+        match self {
+            Self::File(path) => Ok(path.clone()),
+            Self::Cache { root, url, tag } => {
+                let found = Cache::open(root).and_then(|cache| cache.query(url, tag));
+                found.map_err(io::Error::other)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+            }
+        }
+    }
 }
 
 /// Those who read.
@@ -91,14 +146,17 @@ impl Readers {
         }
     }
 
-    /// The job's files are about to be removed: those that somebody reads are kept open for a while.
-    pub fn keep(&self, key: JobKey, files: &[(Stream, PathBuf)]) {
-        let mut followed = self.followed();
-        let kept: usize = followed.values().map(|followed| followed.kept.len()).sum();
-        let Some(entry) = followed.get_mut(&key).filter(|_| kept < MAX_KEPT) else { return };
-        for (stream, path) in files {
-            if let Ok(file) = open(path) {
-                entry.kept.insert(*stream, Arc::new(file));
+    /// The job's files are about to be removed: those that somebody reads are kept open for a while. May wait for a disk.
+    pub fn keep(&self, job: &Job, files: &JobFiles) {
+        if !self.followed().contains_key(&job.key) {
+            return;
+        }
+        for stream in Stream::ALL {
+            let file = Place::of(job, files, stream).locate().and_then(|path| open(&path));
+            let mut followed = self.followed();
+            let kept: usize = followed.values().map(|followed| followed.kept.len()).sum();
+            if let (Ok(file), Some(entry), true) = (file, followed.get_mut(&job.key), kept < MAX_KEPT) {
+                entry.kept.insert(stream, Arc::new(file));
             }
         }
     }
@@ -125,13 +183,13 @@ where
     let mut place = None;
     loop {
         let mut readable = look().await.ok_or(GramError::JOB_CONTACT_NOT_FOUND)?;
-        let path = readable.path.take().ok_or(GramError::INVALID_JOB_QUERY)?;
-        // Watched before it is read: what comes in between is not missed.
-        let mut watching = readable.readers.watcher.watch(&path);
-        let part = readable.part(key, &range, &path).await.map_err(|error| {
-            tracing::info!(job = %key, path = %path.display(), %error, "output not read");
+        let failed = |error: io::Error| {
+            tracing::info!(job = %key, place = ?readable.place, %error, "output not read");
             GramError::INVALID_JOB_QUERY
-        })?;
+        };
+        // Watched before it is read: what comes in between is not missed.
+        let mut watching = readable.watch().await.map_err(failed)?;
+        let part = readable.part(key, &range).await.map_err(failed)?;
         let wanted = !part.data.is_empty() || part.ended || part.size < range.from;
         place = place.or_else(|| Arc::clone(&readable.readers.waiting).try_acquire_owned().ok());
         if wanted || place.is_none() || Instant::now() >= deadline {
@@ -146,18 +204,25 @@ where
 }
 
 impl Readable {
+    /// A file that is not there yet is looked for now and then.
+    async fn watch(&self) -> io::Result<Watching> {
+        let (readers, place) = (Arc::clone(&self.readers), self.place.clone());
+        let watching = move || readers.watcher.watch(&place.locate().unwrap_or_default());
+        tokio::task::spawn_blocking(watching).await.map_err(io::Error::other)
+    }
+
     /// The part of the file, which may have lost its name already.
-    async fn part(&self, key: JobKey, range: &OutputRange, path: &Path) -> io::Result<OutputReply> {
-        let (from, path, ended) = (range.from, path.to_owned(), self.ended);
+    async fn part(&self, key: JobKey, range: &OutputRange) -> io::Result<OutputReply> {
+        let (from, place, ended) = (range.from, self.place.clone(), self.ended);
         let kept = self.readers.kept(key, range.stream);
-        let reading = tokio::task::spawn_blocking(move || match (open(&path), kept) {
+        let reading = move || match (place.locate().and_then(|path| open(&path)), kept) {
             (Ok(file), _) => part_of(&file, from),
             (Err(_), Some(file)) => part_of(&file, from),
             // The job has not begun to write.
             (Err(error), None) if error.kind() == io::ErrorKind::NotFound && !ended => Ok(empty()),
             (Err(error), None) => Err(error),
-        });
-        let part = reading.await.map_err(io::Error::other)??;
+        };
+        let part = tokio::task::spawn_blocking(reading).await.map_err(io::Error::other)??;
         Ok(OutputReply { status: self.status, job_failure_code: self.failure, ended, ..part })
     }
 }
@@ -195,7 +260,7 @@ fn open(path: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
 
-    struct Job {
+    struct Scene {
         _folder: tempfile::TempDir,
         path: PathBuf,
         readers: Arc<Readers>,
@@ -204,7 +269,7 @@ mod tests {
 
     const KEY: JobKey = JobKey { high: 1, low: 2 };
 
-    impl Job {
+    impl Scene {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("out");
@@ -216,7 +281,7 @@ mod tests {
             let range = OutputRange { stream: Stream::Stdout, from, wait };
             read(KEY, range, || async {
                 Some(Readable {
-                    path: Some(self.path.clone()),
+                    place: Place::File(self.path.clone()),
                     status: 2,
                     failure: GramError::SUCCESS,
                     ended: self.ended.load(std::sync::atomic::Ordering::SeqCst),
@@ -235,7 +300,7 @@ mod tests {
 
     #[tokio::test]
     async fn parts_come_when_they_are_there() {
-        let job = Job::new();
+        let job = Scene::new();
         // Not begun: nothing, and no error.
         assert_eq!(job.read(0, 0).await.unwrap().data, b"");
         std::fs::write(&job.path, "one\n").unwrap();
@@ -256,7 +321,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_the_job_ends_the_wait() {
-        let job = Job::new();
+        let job = Scene::new();
         std::fs::write(&job.path, "one\n").unwrap();
         let ending = async {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -268,11 +333,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_being_read_outlives_its_removal() {
-        let job = Job::new();
+        let job = Scene::new();
         std::fs::write(&job.path, "one\ntwo\n").unwrap();
         assert_eq!(job.read(0, 0).await.unwrap().data.len(), 8);
         job.end();
-        job.readers.keep(KEY, &[(Stream::Stdout, job.path.clone())]);
+        let mut of_job = crate::job::tests::sample();
+        of_job.key = KEY;
+        of_job.spec.stdout = Output::File(job.path.to_str().unwrap().into());
+        let files = crate::site_for_tests(Path::new("/nonexistent")).job_files(KEY);
+        job.readers.keep(&of_job, &files);
         std::fs::remove_file(&job.path).unwrap();
         assert_eq!(job.read(4, 0).await.unwrap().data, b"two\n");
         job.readers.followed().clear();
@@ -282,7 +351,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_files_are_read() {
-        let mut job = Job::new();
+        let mut job = Scene::new();
         for path in ["/dev/zero", "/tmp"] {
             job.path = path.into();
             assert_eq!(job.read(0, 0).await, Err(GramError::INVALID_JOB_QUERY), "{path}");

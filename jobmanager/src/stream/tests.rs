@@ -23,7 +23,7 @@ struct Scene {
     _world: World,
     streaming: Streaming,
     job: Job,
-    written: Streams,
+    written: Places,
     files: JobFiles,
 }
 
@@ -43,7 +43,7 @@ impl Scene {
         let site = Arc::new(Site { output_stall: Duration::from_secs(1), ..(*running.shared.site).clone() });
         let files = site.job_files(job.key);
         std::fs::create_dir_all(files.directory()).unwrap();
-        let written = Streams::of(&job, &files);
+        let written = Places::of(&job, &files);
         let streaming = Streaming::new(site, Arc::clone(&running.shared.identities));
         running.task.abort();
         Self { _world: world, streaming, job, written, files }
@@ -60,7 +60,7 @@ impl Scene {
     }
 
     async fn finish(&self) -> Result<u64, CarryError> {
-        let finishing = self.streaming.finish(&self.job, &self.written, WAY);
+        let finishing = self.streaming.finish(&self.job, &self.written.stdout, WAY);
         tokio::time::timeout(Duration::from_secs(30), finishing).await.unwrap().unwrap()
     }
 
@@ -240,7 +240,7 @@ async fn a_short_job_costs_one_transfer_and_a_silent_one_none() {
     scene.print("short\n");
     scene.finish().await.unwrap();
     let other = Way { number: 1, ..WAY };
-    scene.streaming.finish(&scene.job, &scene.written, other).await.unwrap().unwrap();
+    scene.streaming.finish(&scene.job, &scene.written.stdout, other).await.unwrap().unwrap();
     assert_eq!((file.text(), sink.text()), ("short\n".into(), "short\n".into()));
     assert_eq!((file.puts(), file.appends(), sink.puts(), sink.appends()), (1, 0, 0, 1));
 
@@ -317,7 +317,7 @@ async fn a_destination_that_hangs_is_given_up_when_the_job_is_over() {
         scene.print(vec![b'x'; 20_000_000]);
         scene.print("\n");
         let other = Way { number: 1, ..WAY };
-        scene.streaming.finish(&scene.job, &scene.written, other).await.unwrap().unwrap();
+        scene.streaming.finish(&scene.job, &scene.written.stdout, other).await.unwrap().unwrap();
         assert_eq!(healthy.text().len(), 20_000_001);
         let begun = Instant::now();
         let error = scene.finish().await.unwrap_err();
@@ -395,5 +395,5 @@ async fn what_is_not_streamed_is_left_to_others() {
     let scene = Scene::new(&["http://h/same", "http://h/same", "file:///tmp/x", "http://h/dev/stdout"]).await;
     let ways: Vec<u16> = ways(&scene.job).into_iter().map(|(way, _)| way.number).collect();
     assert_eq!(ways, [3]);
-    assert!(scene.streaming.finish(&scene.job, &scene.written, WAY).await.is_none());
+    assert!(scene.streaming.finish(&scene.job, &scene.written.stdout, WAY).await.is_none());
 }

@@ -1,6 +1,8 @@
 //! The unit files in `deploy/systemd`: systemd understands them, and finds the gatekeeper well boxed in.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests fail by panicking, as tests do")]
 
+mod booted;
+
 use e2e::{command, need, stock, user::temporary_folder};
 use std::{fs, path::Path, process::Command};
 

@@ -10,14 +10,14 @@ pub(super) const WHILE_RUNNING: usize = 256;
 /// Most connections with the last output of jobs that are over.
 pub(super) const AT_THE_END: usize = 64;
 
-/// The places.
+/// The places for them.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Connections {
     running: Arc<Semaphore>,
     ending: Arc<Semaphore>,
 }
 
-impl Places {
+impl Connections {
     pub(super) fn new() -> Self {
         Self {
             running: Arc::new(Semaphore::new(WHILE_RUNNING)),
@@ -43,7 +43,7 @@ mod tests {
 
     #[tokio::test]
     async fn jobs_that_stall_do_not_keep_others_from_ending() {
-        let places = Places::new();
+        let places = Connections::new();
         let (end, mut over) = watch::channel(false);
         let mut taken = Vec::new();
         for _ in 0..WHILE_RUNNING {
