@@ -80,8 +80,11 @@ fn of_security(error: &GsiError) -> Blame {
 fn of_cache(error: &gass::CacheError) -> Blame {
     match error {
         gass::CacheError::Io { source, .. } => of_io(source),
-        gass::CacheError::Locked(_) => Blame::Way,
-        gass::CacheError::Config { .. } | gass::CacheError::NameTooLong(_) => Blame::Request,
+        gass::CacheError::Locked(_) | gass::CacheError::Busy(_) => Blame::Way,
+        gass::CacheError::Config { .. }
+        | gass::CacheError::NotFound { .. }
+        | gass::CacheError::BadName(_) => Blame::Request,
+        gass::CacheError::Fetch(error) => of_gass(error),
         _ => Blame::Machine,
     }
 }
