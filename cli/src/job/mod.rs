@@ -2,6 +2,7 @@
 //! callers get [`Progress`] values and a result.
 
 pub mod command;
+pub mod follow;
 pub mod output;
 pub mod record;
 pub mod request;

@@ -7,9 +7,8 @@ use super::{
     source::{BLOCK, Source},
     watcher::Watching,
 };
-use crate::{identity::Identities, job::Failure, launch::JobKey, site::Site};
+use crate::{job::Failure, launch::JobKey, site::Site};
 use gass::{Client, GassError, Url};
-use gram::GramError;
 use gsi::Expect;
 use std::{
     io,
@@ -44,10 +43,14 @@ const GATHER: Duration = Duration::from_millis(50);
 /// handed to the network must not be sent again.
 const WHILE_IT_RUNS: Duration = Duration::from_secs(365 * 86_400);
 
+/// Gives the client of an identity, with the credential that is in use now.
+pub(crate) type Clients =
+    Box<dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<Client, Failure>> + Send>> + Send + Sync>;
+
 /// What all carriers share.
 pub(super) struct Common {
     pub(super) site: Arc<Site>,
-    pub(super) identities: Arc<Identities>,
+    pub(super) clients: Clients,
     pub(super) connections: Connections,
 }
 
@@ -181,13 +184,7 @@ impl Carrier {
     }
 
     async fn client(&self) -> Result<Client, CarryError> {
-        let Some(identity) = self.common.identities.get(&self.identity).await else {
-            return Err(CarryError::Credential(Failure::new(
-                GramError::USER_PROXY_NOT_FOUND,
-                "the job's delegated credential is gone",
-            )));
-        };
-        identity.current().gass(&self.common.site.trust).map_err(CarryError::Credential)
+        (self.common.clients)(self.identity.clone()).await.map_err(CarryError::Credential)
     }
 
     /// Writes everything there is so far (PUT).

@@ -28,18 +28,20 @@ pub use reader::{Place, Readable, Readers};
 use crate::{
     environment::Places,
     identity::Identities,
-    job::{Destination, Job, Output},
+    job::{Destination, Failure, Job, Output},
     launch::JobKey,
     site::{JobFiles, Site},
 };
-use carrier::{Carrier, Common};
+use carrier::{Carrier, Clients, Common};
 use connections::Connections;
 use gass::Url;
+use gram::GramError;
 use position::Kind;
 use source::Source;
 use std::{
     collections::HashMap,
     path::Path,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -79,11 +81,27 @@ pub struct Way {
 }
 
 impl Streaming {
-    /// Nothing yet. Must be called inside a tokio runtime.
+    /// Nothing yet; output travels with the credentials of these identities. Must be called inside a tokio runtime.
     pub fn new(site: Arc<Site>, identities: Arc<Identities>) -> Self {
+        let trust = site.trust.clone();
+        let client = move |identity: String| -> Pin<Box<dyn Future<Output = _> + Send>> {
+            let (identities, trust) = (Arc::clone(&identities), trust.clone());
+            Box::pin(async move {
+                let gone = || {
+                    let what = "the job's delegated credential is gone";
+                    Failure::new(GramError::USER_PROXY_NOT_FOUND, what)
+                };
+                identities.get(&identity).await.ok_or_else(gone)?.current().gass(&trust)
+            })
+        };
+        Self::with(site, Box::new(client))
+    }
+
+    /// The same with clients from elsewhere.
+    pub(crate) fn with(site: Arc<Site>, clients: Clients) -> Self {
         let watcher = Arc::new(Watcher::start());
         Self {
-            common: Arc::new(Common { site, identities, connections: Connections::new() }),
+            common: Arc::new(Common { site, clients, connections: Connections::new() }),
             readers: Arc::new(Readers::new(Arc::clone(&watcher))),
             watcher,
             live: Mutex::default(),

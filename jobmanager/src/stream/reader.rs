@@ -340,7 +340,7 @@ mod tests {
         let mut of_job = crate::job::tests::sample();
         of_job.key = KEY;
         of_job.spec.stdout = Output::File(job.path.to_str().unwrap().into());
-        let files = crate::site_for_tests(Path::new("/nonexistent")).job_files(KEY);
+        let files = crate::site_for_tests(job._folder.path()).job_files(KEY);
         job.readers.keep(&of_job, &files);
         std::fs::remove_file(&job.path).unwrap();
         assert_eq!(job.read(4, 0).await.unwrap().data, b"two\n");

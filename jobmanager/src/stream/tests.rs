@@ -2,10 +2,7 @@
 //! so that every byte is accounted for.
 
 use super::*;
-use crate::{
-    job::tests::sample,
-    testing::{Person, World},
-};
+use crate::job::tests::sample;
 use position::{Position, Standing};
 use std::{
     path::PathBuf,
@@ -20,7 +17,7 @@ use tokio::{
 
 /// A job with one stream, and what its output goes through.
 struct Scene {
-    _world: World,
+    _folder: tempfile::TempDir,
     streaming: Streaming,
     job: Job,
     written: Places,
@@ -30,23 +27,22 @@ struct Scene {
 const WAY: Way = Way { stream: Stream::Stdout, number: 0 };
 
 impl Scene {
-    async fn new(urls: &[&str]) -> Self {
-        let world = World::new();
-        let alice: Person = world.person("Alice");
-        let running = world.manager(Duration::from_secs(3600)).await;
-        running.shared.identities.offer(alice.delegated).await.unwrap();
+    fn new(urls: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let mut job = sample();
-        job.origin.identity = alice.proxy.identity().as_str().into();
         job.spec.stderr = Output::File("/dev/null".into());
         job.spec.stdout =
             Output::Deliver(urls.iter().map(|url| Destination::Url((*url).to_owned())).collect());
-        let site = Arc::new(Site { output_stall: Duration::from_secs(1), ..(*running.shared.site).clone() });
+        let stall = Duration::from_secs(1);
+        let site = Arc::new(Site { output_stall: stall, ..crate::site_for_tests(folder.path()) });
         let files = site.job_files(job.key);
         std::fs::create_dir_all(files.directory()).unwrap();
         let written = Places::of(&job, &files);
-        let streaming = Streaming::new(site, Arc::clone(&running.shared.identities));
-        running.task.abort();
-        Self { _world: world, streaming, job, written, files }
+        let clients = Box::new(|_| -> Pin<Box<dyn Future<Output = _> + Send>> {
+            Box::pin(async { Ok(gass::Client::insecure()) })
+        });
+        let streaming = Streaming::with(site, clients);
+        Self { _folder: folder, streaming, job, written, files }
     }
 
     fn print(&self, text: impl AsRef<[u8]>) {
@@ -203,7 +199,7 @@ async fn receive(
 #[tokio::test]
 async fn a_file_grows_while_the_job_runs_and_is_whole_in_the_end() {
     let receiver = Receiver::start(Manner::Takes).await;
-    let scene = Scene::new(&[&receiver.url("/out")]).await;
+    let scene = Scene::new(&[&receiver.url("/out")]);
     scene.start();
     scene.print("one\n");
     receiver.until("one\n").await;
@@ -218,7 +214,7 @@ async fn a_file_grows_while_the_job_runs_and_is_whole_in_the_end() {
 #[tokio::test]
 async fn a_sink_shows_each_line_once_over_one_connection() {
     let receiver = Receiver::start(Manner::Takes).await;
-    let scene = Scene::new(&[&receiver.url("/dev/stdout")]).await;
+    let scene = Scene::new(&[&receiver.url("/dev/stdout")]);
     scene.start();
     let mut text = String::new();
     for line in ["one\n", "two\n", "three"] {
@@ -235,7 +231,7 @@ async fn a_sink_shows_each_line_once_over_one_connection() {
 #[tokio::test]
 async fn a_short_job_costs_one_transfer_and_a_silent_one_none() {
     let (file, sink) = (Receiver::start(Manner::Takes).await, Receiver::start(Manner::Takes).await);
-    let scene = Scene::new(&[&file.url("/out"), &sink.url("/dev/stdout")]).await;
+    let scene = Scene::new(&[&file.url("/out"), &sink.url("/dev/stdout")]);
     scene.start();
     scene.print("short\n");
     scene.finish().await.unwrap();
@@ -244,7 +240,7 @@ async fn a_short_job_costs_one_transfer_and_a_silent_one_none() {
     assert_eq!((file.text(), sink.text()), ("short\n".into(), "short\n".into()));
     assert_eq!((file.puts(), file.appends(), sink.puts(), sink.appends()), (1, 0, 0, 1));
 
-    let silent = Scene::new(&[&sink.url("/dev/stdout")]).await;
+    let silent = Scene::new(&[&sink.url("/dev/stdout")]);
     silent.start();
     silent.finish().await.unwrap();
     assert_eq!(sink.appends(), 1, "nothing to show, nobody asked");
@@ -254,7 +250,7 @@ async fn a_short_job_costs_one_transfer_and_a_silent_one_none() {
 async fn an_empty_output_makes_an_empty_file() {
     let receiver = Receiver::start(Manner::Takes).await;
     receiver.content.lock().unwrap().extend_from_slice(b"of an earlier job");
-    let scene = Scene::new(&[&receiver.url("/out")]).await;
+    let scene = Scene::new(&[&receiver.url("/out")]);
     assert_eq!(scene.finish().await.unwrap(), 0);
     assert_eq!((receiver.text().as_str(), receiver.puts()), ("", 1));
 }
@@ -263,7 +259,7 @@ async fn an_empty_output_makes_an_empty_file() {
 async fn an_append_that_broke_is_made_right() {
     for (path, puts) in [("/out", 2), ("/dev/stdout", 0)] {
         let receiver = Receiver::start(Manner::BreaksOnce).await;
-        let scene = Scene::new(&[&receiver.url(path)]).await;
+        let scene = Scene::new(&[&receiver.url(path)]);
         scene.start();
         scene.print("one\n");
         receiver.until("one\n").await;
@@ -281,7 +277,7 @@ async fn an_append_that_broke_is_made_right() {
 async fn who_does_not_append_gets_everything_at_the_end() {
     for path in ["/out", "/dev/stdout"] {
         let receiver = Receiver::start(Manner::RefusesAppends).await;
-        let scene = Scene::new(&[&receiver.url(path)]).await;
+        let scene = Scene::new(&[&receiver.url(path)]);
         scene.start();
         scene.print("one\n");
         let begun = async {
@@ -300,7 +296,7 @@ async fn who_does_not_append_gets_everything_at_the_end() {
 async fn a_refusal_is_final_and_names_its_number() {
     for path in ["/out", "/dev/stdout"] {
         let receiver = Receiver::start(Manner::RefusesAll).await;
-        let scene = Scene::new(&[&receiver.url(path)]).await;
+        let scene = Scene::new(&[&receiver.url(path)]);
         scene.print("one\n");
         let error = scene.finish().await.unwrap_err();
         assert_eq!(error.refusal(), Some(400), "{path}: {error}");
@@ -312,7 +308,7 @@ async fn a_destination_that_hangs_is_given_up_when_the_job_is_over() {
     for path in ["/out", "/dev/stdout"] {
         let receiver = Receiver::start(Manner::Hangs).await;
         let healthy = Receiver::start(Manner::Takes).await;
-        let scene = Scene::new(&[&receiver.url(path), &healthy.url("/dev/stdout")]).await;
+        let scene = Scene::new(&[&receiver.url(path), &healthy.url("/dev/stdout")]);
         scene.start();
         scene.print(vec![b'x'; 20_000_000]);
         scene.print("\n");
@@ -332,7 +328,7 @@ async fn a_destination_that_comes_late_gets_everything() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let scene = Scene::new(&[&format!("http://{address}/dev/stdout")]).await;
+    let scene = Scene::new(&[&format!("http://{address}/dev/stdout")]);
     scene.print("early\n");
     assert!(scene.finish().await.is_err(), "nobody is there");
     let receiver = Receiver::on(TcpListener::bind(address).await.unwrap(), Manner::Takes);
@@ -351,7 +347,7 @@ async fn after_a_restart_a_sink_goes_on_and_a_file_in_doubt_is_replaced() {
         ("/out", Standing::Open, "one\ntwo\n"),
     ] {
         let receiver = Receiver::start(Manner::Takes).await;
-        let scene = Scene::new(&[&receiver.url(path)]).await;
+        let scene = Scene::new(&[&receiver.url(path)]);
         scene.print("one\ntwo\n");
         scene.record(Position { sent: 4, standing });
         scene.start();
@@ -364,7 +360,7 @@ async fn after_a_restart_a_sink_goes_on_and_a_file_in_doubt_is_replaced() {
 #[tokio::test]
 async fn a_sink_that_has_everything_is_asked_to_confirm() {
     let receiver = Receiver::start(Manner::Takes).await;
-    let scene = Scene::new(&[&receiver.url("/dev/stdout")]).await;
+    let scene = Scene::new(&[&receiver.url("/dev/stdout")]);
     scene.print("one\n");
     scene.record(Position { sent: 4, standing: Standing::Open });
     scene.finish().await.unwrap();
@@ -374,7 +370,7 @@ async fn a_sink_that_has_everything_is_asked_to_confirm() {
 #[tokio::test]
 async fn new_destinations_get_everything_from_the_first_byte() {
     let (old, new) = (Receiver::start(Manner::Takes).await, Receiver::start(Manner::Takes).await);
-    let mut scene = Scene::new(&[&old.url("/dev/stdout")]).await;
+    let mut scene = Scene::new(&[&old.url("/dev/stdout")]);
     scene.start();
     scene.print("one\n");
     old.until("one\n").await;
@@ -392,7 +388,7 @@ async fn new_destinations_get_everything_from_the_first_byte() {
 
 #[tokio::test]
 async fn what_is_not_streamed_is_left_to_others() {
-    let scene = Scene::new(&["http://h/same", "http://h/same", "file:///tmp/x", "http://h/dev/stdout"]).await;
+    let scene = Scene::new(&["http://h/same", "http://h/same", "file:///tmp/x", "http://h/dev/stdout"]);
     let ways: Vec<u16> = ways(&scene.job).into_iter().map(|(way, _)| way.number).collect();
     assert_eq!(ways, [3]);
     assert!(scene.streaming.finish(&scene.job, &scene.written.stdout, WAY).await.is_none());
