@@ -5,7 +5,8 @@
 //! | Module | Subject |
 //! |---|---|
 //! | [`url`] | URLs and their rules |
-//! | [`cache`] | entries of the URL-keyed cache that job output waits in |
+//! | [`cache`] | the URL-keyed cache on disk, shared with stock programs |
+//! | [`mod@file`] | files as a program sees them: open a URL, read, write, seek, close |
 //! | [`client`] | GET, PUT and append of one file |
 //! | [`appending`] | an append that stays open, for output that streams |
 //! | [`server`] | the embedded server: who may do what, files, our stdout and stderr |
@@ -19,6 +20,7 @@ pub mod cache;
 pub mod client;
 pub mod digest;
 pub mod error;
+pub mod file;
 pub mod server;
 pub mod url;
 
@@ -27,5 +29,6 @@ pub use cache::{Cache, CacheError};
 pub use client::Client;
 pub use digest::ReprDigest;
 pub use error::GassError;
+pub use file::{FileError, Files};
 pub use server::{Access, Server};
 pub use url::Url;

@@ -40,12 +40,28 @@ pub struct Job {
     pub contacts: Vec<Registration>,
     /// How many updates the contacts have been sent so far; numbers the next one.
     pub updates: u32,
+    /// The owner's credential ends soon or has ended (gram.md §13): the contacts have been told so, and no file is moved until
+    /// there is another. The job itself runs on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lapsed: bool,
+    /// Streams that were given other destinations when the job had been started: where the job itself writes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirected: Option<Box<Redirected>>,
     /// How far its files are; None before the first is moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Box<Progress>>,
     /// The tag of its cache entries, once that is no longer the contact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_tag: Option<Box<str>>,
+}
+
+/// What the job was started with, for each stream whose destination has changed since.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redirected {
+    /// Standard output; None: as it is in the request.
+    pub stdout: Option<Output>,
+    /// Standard error.
+    pub stderr: Option<Output>,
 }
 
 /// Where a job came from.
@@ -346,17 +362,21 @@ impl JobSpec {
 
     /// The cache entries of both streams.
     pub fn cache_entries(&self) -> impl Iterator<Item = &CacheEntry> {
-        [&self.stdout, &self.stderr].into_iter().flat_map(|output| {
-            let (own, delivered) = match output {
-                Output::File(_) => (None, &[][..]),
-                Output::Cache(entry) => (Some(entry), &[][..]),
-                Output::Deliver(destinations) => (None, destinations.as_slice()),
-            };
-            own.into_iter().chain(delivered.iter().filter_map(|destination| match destination {
-                Destination::Cache(entry) => Some(entry),
-                Destination::Url(_) | Destination::File(_) => None,
-            }))
-        })
+        [&self.stdout, &self.stderr].into_iter().flat_map(Output::cache_entries)
+    }
+}
+
+impl Output {
+    fn cache_entries(&self) -> impl Iterator<Item = &CacheEntry> {
+        let (own, delivered) = match self {
+            Self::File(_) => (None, &[][..]),
+            Self::Cache(entry) => (Some(entry), &[][..]),
+            Self::Deliver(destinations) => (None, destinations.as_slice()),
+        };
+        own.into_iter().chain(delivered.iter().filter_map(|destination| match destination {
+            Destination::Cache(entry) => Some(entry),
+            Destination::Url(_) | Destination::File(_) => None,
+        }))
     }
 }
 
@@ -400,6 +420,22 @@ impl Job {
             | Phase::Uncollected { .. }
             | Phase::Parked { .. } => false,
         }
+    }
+
+    /// The cache entries of both streams, those that were replaced included.
+    pub fn cache_entries(&self) -> impl Iterator<Item = &CacheEntry> {
+        let replaced = self.redirected.iter().flat_map(|was| was.stdout.iter().chain(&was.stderr));
+        self.spec.cache_entries().chain(replaced.flat_map(Output::cache_entries))
+    }
+
+    /// Where the job itself writes its standard output; it goes from there to where the request says.
+    pub fn stdout_as_started(&self) -> &Output {
+        self.redirected.as_ref().and_then(|was| was.stdout.as_ref()).unwrap_or(&self.spec.stdout)
+    }
+
+    /// As [`Job::stdout_as_started`], for standard error.
+    pub fn stderr_as_started(&self) -> &Output {
+        self.redirected.as_ref().and_then(|was| was.stderr.as_ref()).unwrap_or(&self.spec.stderr)
     }
 
     /// The tag of its cache entries.
@@ -531,6 +567,8 @@ pub(crate) mod tests {
             scheduler_id: None,
             contacts: vec![Registration { url: "https://vm:2/".into(), mask: 0xF_FFFF, owed: None }],
             updates: 0,
+            lapsed: false,
+            redirected: None,
             progress: None,
             cache_tag: None,
         }

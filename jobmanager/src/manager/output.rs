@@ -2,7 +2,6 @@
 
 use super::Manager;
 use crate::{
-    environment::Places,
     launch::JobKey,
     scheduler::Scheduler,
     stream::{Place, Readable, Stream},
@@ -14,9 +13,16 @@ use tokio::sync::oneshot;
 impl<S: Scheduler> Manager<S> {
     /// Lets the job's output go out while it is written.
     pub(super) fn stream(&self, key: JobKey) {
-        let Some(job) = self.jobs.get(&key).map(|entry| &entry.job) else { return };
-        let places = Places::of(job, &self.shared.site.job_files(key));
-        self.shared.streaming.start(job, &places);
+        if let Some(entry) = self.jobs.get(&key) {
+            self.shared.streaming.start(&entry.job, &self.shared.site.job_files(key));
+        }
+    }
+
+    /// Lets all of it go to the destinations that the job has now.
+    pub(super) fn restream(&self, key: JobKey) {
+        if let Some(entry) = self.jobs.get(&key) {
+            self.shared.streaming.redirect(&entry.job, &self.shared.site.job_files(key));
+        }
     }
 
     /// Tells the job's owner where its output is.

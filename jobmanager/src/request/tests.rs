@@ -4,7 +4,7 @@ use super::*;
 use crate::job::{FilePair, Staging};
 use proptest::prelude::*;
 
-fn around() -> Surroundings {
+pub(super) fn around() -> Surroundings {
     Surroundings {
         home: "/home/alice".into(),
         logname: "alice".into(),
@@ -128,6 +128,11 @@ fn the_error_numbers_of_a_fork_service() {
         ("&(executable=file:///bin/date)", 5),
         ("&(executable=ftp://h/bin/date)", 43),
         ("&(restart=nonsense)", 113),
+        ("&(restart=(a))", 113),
+        ("&(restart='https://vm:1/1/2/')(proxy_timeout=soon)", 153),
+        ("&(restart='https://vm:1/1/2/')(stdout_position=5)", 117),
+        ("&(restart='https://vm:1/1/2/')(stderr_position=(0))", 118),
+        ("&(restart='https://vm:1/1/2/')(stdout=a b)", 65),
         ("&(restart='https://vm:1/1/2/')(executable=a)", 140),
     ] {
         assert_eq!(code(text), expected, "{text}");
@@ -296,7 +301,10 @@ fn the_canonical_text_keeps_variables() {
 #[test]
 fn a_restart_names_its_job() {
     let request = read(b"&(restart='https://vm:1/11/22/')(stdout=/x)", &around()).unwrap();
-    assert_eq!(request, Request::Restart { key: JobKey { high: 11, low: 22 } });
+    let Request::Restart { key, update } = request else { panic!("{request:?}") };
+    assert_eq!(key, JobKey { high: 11, low: 22 });
+    assert_eq!(update.stdout, Some(Output::File("/x".into())));
+    assert_eq!((update.stderr, update.remote_io_url), (None, None));
 }
 
 proptest! {

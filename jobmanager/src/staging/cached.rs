@@ -28,7 +28,7 @@ pub fn usable(job: &Job) -> Result<(), Failure> {
 /// An entry that cannot be made: 73, 74.
 pub async fn places(job: &Job, files: &JobFiles) -> Result<Places, Failure> {
     let mut places = Places::of(job, files);
-    if !job.spec.uses_cache() {
+    if !job.spec.uses_cache() && job.redirected.is_none() {
         return Ok(places);
     }
     let job = job.clone();
@@ -43,8 +43,8 @@ pub async fn places(job: &Job, files: &JobFiles) -> Result<Places, Failure> {
             Input::File(_) => None,
         };
         Ok((
-            entry(&job.spec.stdout, GramError::OPENING_STDOUT),
-            entry(&job.spec.stderr, GramError::OPENING_STDERR),
+            entry(job.stdout_as_started(), GramError::OPENING_STDOUT),
+            entry(job.stderr_as_started(), GramError::OPENING_STDERR),
             fetched(&job.spec.executable),
             fetched(&job.spec.stdin),
         ))
@@ -106,8 +106,7 @@ fn find_in(job: &Job, url: &str) -> Result<PathBuf, TransferError> {
 
 /// Removes what the job itself brought into the cache: everything under its own tag. Entries with a tag of the user's stay.
 pub(super) fn clean(job: &Job) -> Result<(), TransferError> {
-    let own_entries =
-        job.spec.fetches_to_cache() || job.spec.cache_entries().any(|entry| entry.tag.is_none());
+    let own_entries = job.spec.fetches_to_cache() || job.cache_entries().any(|entry| entry.tag.is_none());
     if !own_entries {
         return Ok(());
     }

@@ -106,6 +106,7 @@ async fn send(desk: &Desk, role: FileRole, from: &Origin, to: &Target) -> Result
     let from = match from {
         Origin::File(path) => path.clone(),
         Origin::Cache(name) => cached::find(desk, name).await?,
+        Origin::Entry(entry) => cached::create(desk, entry).await?,
     };
     // Streams have been on their way since the job began; only what is left of them is to be sent.
     if let Some(way) = stream_of(role)

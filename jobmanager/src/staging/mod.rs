@@ -90,11 +90,14 @@ pub struct Desk {
     pub reports: Inbox,
     /// What has been carrying the job's output while it ran.
     pub streaming: Arc<Streaming>,
+    /// Which of the job's moves this is.
+    pub number: u32,
 }
 
 impl Desk {
     async fn report(&self, file: FileProgress) {
-        let message = Message::Happened { key: self.job.key, event: Event::FileMoved(file), asker: None };
+        let (key, event) = (self.job.key, Event::FileMoved(file));
+        let message = Message::Happened { key, event, asker: None, move_number: Some(self.number) };
         // The manager is gone when nobody listens.
         let _ = self.reports.send(message).await;
     }

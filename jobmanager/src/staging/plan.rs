@@ -38,6 +38,8 @@ pub(super) enum Origin {
     File(PathBuf),
     /// An entry of the cache under the job's tag.
     Cache(String),
+    /// An entry of the cache that the job writes into.
+    Entry(CacheEntry),
 }
 
 /// Where a file is sent to.
@@ -72,12 +74,17 @@ pub(super) fn inputs(job: &Job) -> Vec<Step> {
 
 /// The streams in the order stock has: stderr before stdout, the last destination first.
 pub(super) fn streams(job: &Job, files: &JobFiles) -> Vec<Step> {
-    let of = |output: &Output, from: PathBuf, role: fn(u16) -> FileRole| -> Vec<Step> {
+    let of = |output: &Output, started: &Output, own: PathBuf, role: fn(u16) -> FileRole| -> Vec<Step> {
         let Output::Deliver(destinations) = output else { return Vec::new() };
+        let from = match started {
+            Output::Deliver(_) => Origin::File(own),
+            Output::File(path) => Origin::File(path.as_path().to_owned()),
+            Output::Cache(entry) => Origin::Entry(entry.clone()),
+        };
         let step = |(number, destination): (u16, &Destination)| Step {
             role: role(number),
             way: Way::Send {
-                from: Origin::File(from.clone()),
+                from: from.clone(),
                 to: match destination {
                     Destination::Url(url) => Target::Url(url.clone()),
                     Destination::File(path) => Target::File(path.as_path().to_owned()),
@@ -87,8 +94,8 @@ pub(super) fn streams(job: &Job, files: &JobFiles) -> Vec<Step> {
         };
         numbered(destinations).map(step).rev().collect()
     };
-    let mut steps = of(&job.spec.stderr, files.stderr(), FileRole::Stderr);
-    steps.extend(of(&job.spec.stdout, files.stdout(), FileRole::Stdout));
+    let mut steps = of(&job.spec.stderr, job.stderr_as_started(), files.stderr(), FileRole::Stderr);
+    steps.extend(of(&job.spec.stdout, job.stdout_as_started(), files.stdout(), FileRole::Stdout));
     without_what_is_there(job, steps)
 }
 

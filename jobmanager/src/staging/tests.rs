@@ -92,6 +92,7 @@ impl Stage {
             limits: self.limits,
             places: Arc::new(Semaphore::new(4)),
             reports: self.inbox.clone(),
+            number: 0,
         }
     }
 

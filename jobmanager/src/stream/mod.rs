@@ -26,7 +26,6 @@ pub use gram::wire::output::Stream;
 pub use reader::{Place, Readable, Readers};
 
 use crate::{
-    environment::Places,
     identity::Identities,
     job::{Destination, Failure, Job, Output},
     launch::JobKey,
@@ -108,22 +107,20 @@ impl Streaming {
         }
     }
 
-    /// The job has been started and writes to these files: its output is carried from now on, from where it had got to before
-    /// a restart. Does nothing for a job whose output is carried already.
-    pub fn start(&self, job: &Job, written: &Places) {
+    /// The job has been started: its output is carried from now on, from where it had got to before a restart. Does nothing for
+    /// a job whose output is carried already.
+    pub fn start(&self, job: &Job, files: &JobFiles) {
         let ways = ways(job);
         let mut live = self.live();
         if ways.is_empty() || live.contains_key(&job.key) {
             return;
         }
         let over = watch::Sender::new(false);
-        let carriers = ways.into_iter().map(|(way, url)| {
-            let output = match way.stream {
-                Stream::Stdout => &written.stdout,
-                Stream::Stderr => &written.stderr,
-            };
-            let carrier = self.carrier(job, output, way, url, over.subscribe());
-            (way, Task(tokio::spawn(carrier.run())))
+        let carriers = ways.into_iter().filter_map(|(way, url)| {
+            // An entry of the cache that cannot be found now is asked for again when the job has ended.
+            let output = Place::of(job, files, way.stream).locate().ok()?;
+            let carrier = self.carrier(job, &output, way, url, over.subscribe());
+            Some((way, Task(tokio::spawn(carrier.run()))))
         });
         let carriers = carriers.collect();
         live.insert(job.key, Live { over, carriers });
@@ -164,12 +161,12 @@ impl Streaming {
     }
 
     /// The job has got new destinations (STDIO_UPDATE): all of its output goes there, from the first byte on.
-    pub fn redirect(&self, job: &Job, files: &JobFiles, written: &Places) {
+    pub fn redirect(&self, job: &Job, files: &JobFiles) {
         self.stop(job.key);
         if let Err(error) = files.forget_positions() {
             tracing::warn!(job = %job.key, %error, "positions of earlier destinations not removed");
         }
-        self.start(job, written);
+        self.start(job, files);
     }
 
     fn carrier(&self, job: &Job, output: &Path, way: Way, url: Url, over: watch::Receiver<bool>) -> Carrier {

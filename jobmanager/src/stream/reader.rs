@@ -78,8 +78,8 @@ impl Place {
     pub fn of(job: &Job, files: &JobFiles, stream: Stream) -> Self {
         let places = Places::of(job, files);
         let (output, path) = match stream {
-            Stream::Stdout => (&job.spec.stdout, places.stdout),
-            Stream::Stderr => (&job.spec.stderr, places.stderr),
+            Stream::Stdout => (job.stdout_as_started(), places.stdout),
+            Stream::Stderr => (job.stderr_as_started(), places.stderr),
         };
         match output {
             Output::Cache(entry) => Self::Cache {
@@ -92,7 +92,7 @@ impl Place {
     }
 
     /// The file, which may not be there yet; may wait for a disk.
-    fn locate(&self) -> io::Result<PathBuf> {
+    pub(super) fn locate(&self) -> io::Result<PathBuf> {
         match self {
             Self::File(path) => Ok(path.clone()),
             Self::Cache { root, url, tag } => {

@@ -2,7 +2,7 @@
 //! so that every byte is accounted for.
 
 use super::*;
-use crate::job::tests::sample;
+use crate::{environment::Places, job::tests::sample};
 use position::{Position, Standing};
 use std::{
     path::PathBuf,
@@ -52,7 +52,7 @@ impl Scene {
     }
 
     fn start(&self) {
-        self.streaming.start(&self.job, &self.written);
+        self.streaming.start(&self.job, &self.files);
     }
 
     async fn finish(&self) -> Result<u64, CarryError> {
@@ -375,13 +375,13 @@ async fn new_destinations_get_everything_from_the_first_byte() {
     scene.print("one\n");
     old.until("one\n").await;
     scene.job.spec.stdout = Output::Deliver(vec![Destination::Url(new.url("/dev/stdout"))]);
-    scene.streaming.redirect(&scene.job, &scene.files, &scene.written);
+    scene.streaming.redirect(&scene.job, &scene.files);
     new.until("one\n").await;
     scene.print("two\n");
     scene.finish().await.unwrap();
     assert_eq!((old.text().as_str(), new.text().as_str()), ("one\n", "one\ntwo\n"));
     // The same one again: as asked, everything once more.
-    scene.streaming.redirect(&scene.job, &scene.files, &scene.written);
+    scene.streaming.redirect(&scene.job, &scene.files);
     scene.finish().await.unwrap();
     assert_eq!(new.text(), "one\ntwo\none\ntwo\n");
 }
