@@ -7,6 +7,8 @@
 mod cached_output;
 mod cert_info;
 mod certificate_text;
+mod gass_cache;
+mod gass_cache_destroy;
 mod globusrun;
 mod job_cancel;
 mod job_clean;
@@ -65,6 +67,8 @@ pub const PROGRAMS: &[&Program] = &[
     &job_get_output::PROGRAM,
     &job_cancel::PROGRAM,
     &job_clean::PROGRAM,
+    &gass_cache::PROGRAM,
+    &gass_cache_destroy::PROGRAM,
     &proxy_init::PROGRAM,
     &proxy_info::PROGRAM,
     &proxy_destroy::PROGRAM,

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod audit;
 pub mod ca;
+pub mod cache;
 pub mod cancel;
 pub mod cert;
 pub mod check;
@@ -66,6 +67,7 @@ enum Command {
     Cancel(cancel::Args),
     Clean(clean::Args),
     List(list::Args),
+    Cache(cache::Args),
     Ping(ping::Args),
     Proxy(proxy::Args),
     Cert(cert::Args),
@@ -130,6 +132,7 @@ impl Command {
             Command::Cancel(args) => args.run(ui)?,
             Command::Clean(args) => args.run(ui)?,
             Command::List(args) => args.run(ui)?,
+            Command::Cache(args) => args.run(ui)?,
             Command::Ping(args) => args.run(ui)?,
             Command::Proxy(args) => args.run(ui)?,
             Command::Cert(args) => args.run(ui)?,
