@@ -220,7 +220,9 @@ fn add(cache: &Cache, asked: &Asked) -> ExitCode {
     match block_on(cache::add(cache, asked.url(), name, asked.tag())) {
         Ok(Ok(_)) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            err(format_args!("Error transferring {}\n{failure}", asked.url()));
+            // On stdout, as scripts know it; the reason, which the original keeps to itself, is for people.
+            out(format_args!("Error transferring {}", asked.url()));
+            err(failure);
             ExitCode::from(FAILED)
         }
         Err(error) => {
@@ -277,9 +279,7 @@ fn dirs(cache: &Cache, asked: &Asked) {
     line("LOG_ROOT", &layout.temporary());
     if let Some(url) = &asked.url {
         line("GLOBAL_DIR", &layout.global(url));
-        if let Some(tag) = &asked.tag {
-            line("LOCAL_DIR", &layout.entry(tag, url));
-        }
+        line("LOCAL_DIR", &layout.entry(asked.tag(), url));
     }
 }
 
