@@ -14,11 +14,11 @@ const NOTHING: &str = "/dev/null";
 
 /// Adds a reference to `name` under `tag`, filling it from `source` when nobody has it.
 pub async fn add(cache: &Cache, source: &str, name: &str, tag: &str) -> Result<PathBuf, Failure> {
-    let url: Url = source.parse().map_err(|error| fetch_failure(&error))?;
+    let url: Url = source.parse()?;
     let client = match &url {
         Url::Http { secure: true, .. } => {
             let session = Session::open()?;
-            Client::new(&session.credential, &session.trust).map_err(|error| fetch_failure(&error))?
+            Client::new(&session.credential, &session.trust)?
         }
         _ => Client::insecure(),
     };
@@ -56,22 +56,11 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 /// A failure of the cache as a command tells it.
 pub fn failure(error: CacheError) -> Failure {
     match error {
-        CacheError::Fetch(error) => fetch_failure(&error),
+        CacheError::Fetch(error) => (*error).into(),
         error if error.is_not_found() => {
             Failure::new(Exit::Negative, error.to_string()).try_this("gridiron cache list")
         }
         error @ CacheError::BadName(_) => Failure::new(Exit::Input, error.to_string()),
         error => Failure::new(Exit::Local, error.to_string()),
     }
-}
-
-fn fetch_failure(error: &GassError) -> Failure {
-    let exit = match error {
-        GassError::BadUrl { .. } => Exit::Input,
-        GassError::NoCredential { .. } => Exit::Credential,
-        GassError::Refused { .. } | GassError::Redirect { .. } | GassError::Security { .. } => Exit::Refused,
-        GassError::Local { .. } => Exit::Local,
-        _ => Exit::Unreachable,
-    };
-    Failure::new(exit, error.to_string())
 }

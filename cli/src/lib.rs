@@ -13,6 +13,7 @@
 pub mod cache;
 pub mod classic;
 pub mod commands;
+mod copying;
 pub mod demo;
 pub mod exit;
 pub mod failure;
