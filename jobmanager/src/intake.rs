@@ -16,7 +16,9 @@ use crate::{
 use gram::{GramError, JobState, control::v1};
 use gsi::Credential;
 use jiff::Timestamp;
+use std::sync::Arc;
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 /// Longest identity taken from the front door.
 const MAX_IDENTITY: usize = 4096;
@@ -36,8 +38,24 @@ pub async fn submit<S: Scheduler>(
     let id = request.request_id.clone();
     let accepted = match find(shared, &id).await? {
         Some(found) => Ok(found),
-        None => accept(shared, request).await,
+        None => match Grant::take(shared, &request).await {
+            Ok(grant) => {
+                let accepted = accept(shared, &grant, request).await;
+                grant.announce(shared).await;
+                accepted
+            }
+            Err(failure) => Err(failure),
+        },
     };
+    answer(shared, &id, accepted)
+}
+
+/// What the submitter is told of the request with this id.
+pub(crate) fn answer<S>(
+    shared: &Shared<S>,
+    id: &str,
+    accepted: Result<Found, Failure>,
+) -> Result<v1::SubmitReply, Ending> {
     match accepted {
         Ok(Found { code, contact }) => {
             tracing::info!(request = id, code = code.0, contact, "job accepted");
@@ -67,31 +85,47 @@ async fn find<S>(shared: &Shared<S>, request: &str) -> Result<Option<Found>, End
     answer.await.map_err(|_| Ending)
 }
 
-async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) -> Result<Found, Failure> {
-    let credential = delegated(&shared.identities, &request)?;
+/// What a client has handed over with its request; good for as many jobs as the request asks for.
+#[derive(Clone)]
+pub(crate) struct Grant {
+    /// The delegated credential, for the jobs themselves.
+    proxy: Arc<Zeroizing<String>>,
+    /// Whose it is.
+    identity: Arc<Identity>,
+}
+
+impl Grant {
+    /// Checks the credential and takes it in.
+    pub(crate) async fn take<S>(shared: &Shared<S>, request: &v1::SubmitRequest) -> Result<Self, Failure> {
+        let credential = delegated(&shared.identities, request)?;
+        let proxy = Arc::new(credential.to_pem());
+        let identity = shared.identities.offer(credential).await?;
+        Ok(Self { proxy, identity })
+    }
+
+    /// Tells the manager of the new credential. After the request itself: a job that goes on with the credential should do so
+    /// with what its restart brings along.
+    pub(crate) async fn announce<S>(&self, shared: &Shared<S>) {
+        if let Some(news) = self.identity.news() {
+            // A manager that ends has no use for it.
+            let _ = shared.inbox.send(news).await;
+        }
+    }
+}
+
+/// Makes a job of the request, or takes up an old one again; it is in the store when this gives it.
+pub(crate) async fn accept<S: Scheduler>(
+    shared: &Shared<S>,
+    grant: &Grant,
+    request: v1::SubmitRequest,
+) -> Result<Found, Failure> {
+    let Grant { proxy, identity } = grant;
     if request.callback_url.len() > MAX_CONTACT_LENGTH {
         return Err(Failure::new(
             GramError::INSERTING_CLIENT_CONTACT,
             format!("the call-back contact is longer than {MAX_CONTACT_LENGTH} bytes"),
         ));
     }
-    let proxy = credential.to_pem();
-    let identity = shared.identities.offer(credential).await?;
-    let result = accept_from(shared, request, &identity, proxy.as_bytes()).await;
-    // Only now: a job that goes on with the new credential should do so with what its restart brings along.
-    if let Some(news) = identity.news() {
-        let _ = shared.inbox.send(news).await;
-    }
-    result
-}
-
-/// Accepts a new job, or takes up an old one again, for an identity whose credential is in place.
-async fn accept_from<S: Scheduler>(
-    shared: &Shared<S>,
-    request: v1::SubmitRequest,
-    identity: &Identity,
-    proxy: &[u8],
-) -> Result<Found, Failure> {
     let key = crate::random_key();
     let around = surroundings(&shared.site, &request, identity, key);
     let (spec, canonical) = match request::read(&request.rsl, &around)? {
@@ -101,7 +135,7 @@ async fn accept_from<S: Scheduler>(
             let around = surroundings(&shared.site, &request, identity, key);
             return match request::read(&request.rsl, &around)? {
                 Request::Restart { update, .. } => {
-                    restart(shared, request, identity, key, *update, proxy).await
+                    restart(shared, request, identity, key, *update, proxy.as_bytes()).await
                 }
                 Request::Submit { .. } => Err(no_such_job(key)),
             };
@@ -150,7 +184,7 @@ async fn accept_from<S: Scheduler>(
         spec,
     };
     let code = job.accepted_with();
-    let made = files.create(proxy, job.spec.remote_io_url.as_deref()).map_err(|error| {
+    let made = files.create(proxy.as_bytes(), job.spec.remote_io_url.as_deref()).map_err(|error| {
         Failure::new(
             GramError::ARG_FILE_CREATION_FAILED,
             format!("cannot make the job directory {}: {error}", files.directory().display()),

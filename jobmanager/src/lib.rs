@@ -10,9 +10,10 @@
 //! | [`machine`] | the state machine: event in, changed job and actions out; pure |
 //! | [`manager`] | the task that owns all jobs and carries the actions out |
 //! | [`intake`], [`control`], [`gate`] | submissions from the front door |
+//! | [`bulk`] | submissions and questions about many jobs at once |
 //! | [`identity`], [`listener`] | delegated credentials, and the job contacts that show them |
 //! | [`callback`] | state updates to clients |
-//! | [`environment`] | what a job is started with |
+//! | [`environment`], [`description`] | what a job is started with, and telling its owner |
 //! | [`staging`] | moving its files |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
 //! | [`store`] | durability |
@@ -20,10 +21,12 @@
 //! | [`account`], [`site`], [`config`] | who and where we are |
 
 pub mod account;
+pub mod bulk;
 pub mod callback;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod description;
 pub mod environment;
 pub mod gate;
 pub mod identity;

@@ -173,6 +173,18 @@ pub struct Answer {
     pub exit_code: Option<i32>,
 }
 
+impl Answer {
+    /// The job as it is, to a query that was carried out.
+    pub fn of(job: &Job) -> Self {
+        Self {
+            state: job.state,
+            refused: GramError::SUCCESS,
+            failure: job.failure_code(),
+            exit_code: job.exit_code,
+        }
+    }
+}
+
 /// Takes one event.
 pub fn step(job: Job, event: Event, now: Timestamp) -> (Job, Vec<Action>) {
     let mut turn = Turn { job, now, changed: false, actions: Vec::new() };

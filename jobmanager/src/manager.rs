@@ -4,6 +4,7 @@
 //! | File | Subject |
 //! |---|---|
 //! | `message.rs` | what the manager is told |
+//! | `bulk.rs` | questions about many jobs |
 //! | `batch.rs` | saving before telling: actions wait for the save that covers them |
 //! | `expiry.rs` | credentials that end |
 //! | `restart.rs`, `stdio_update.rs` | what restarts and the signals 7 and 8 need besides the state machine |
@@ -11,6 +12,7 @@
 //! | `wording.rs` | a job as updates and lists show it |
 
 mod batch;
+pub(crate) mod bulk;
 mod expiry;
 mod message;
 mod restart;
@@ -49,8 +51,9 @@ use tokio::{
 
 /// Messages that may wait for the manager; senders wait beyond.
 pub(crate) const INBOX: usize = 4096;
-/// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time.
-const MAX_FINISHED: usize = 2000;
+/// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time. A large array is remembered
+/// whole, and a request for many jobs that is offered again finds all of them.
+const MAX_FINISHED: usize = 10_000;
 /// How long saves that are under way may take when the manager is told to stop.
 const LAST_SAVES: Duration = Duration::from_secs(10);
 
@@ -264,6 +267,7 @@ impl<S: Scheduler> Manager<S> {
                 self.expiry.watch(&identity, Some(expires));
                 self.look_at_credentials();
             }
+            Message::Bulk(ask) => self.hear_bulk(ask),
             Message::Renew { key, credential, reply } => self.renew(key, *credential, reply),
             Message::Happened { key, event, asker, move_number } => {
                 let is_current = |entry: &Entry| move_number.is_none_or(|number| number == entry.move_number);
@@ -332,7 +336,8 @@ impl<S: Scheduler> Manager<S> {
     fn insert(&mut self, entry: Entry) {
         let (key, request) = (entry.job.key, &entry.job.origin.request_id);
         if !request.is_empty() {
-            self.requests.insert(request.clone(), key);
+            // An id that somebody else has used stays theirs.
+            self.requests.entry(request.clone()).or_insert(key);
         }
         self.unsettled += usize::from(!entry.job.is_settled());
         self.jobs.insert(key, entry);

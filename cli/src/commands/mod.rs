@@ -9,8 +9,10 @@ pub mod check;
 pub mod classic;
 pub mod clean;
 pub mod completions;
+pub mod cp;
 pub mod demo;
 pub mod explain;
+pub mod gass;
 pub mod gridmap;
 pub mod init;
 pub mod jobmanager;
@@ -73,6 +75,8 @@ enum Command {
     Clean(clean::Args),
     List(list::Args),
     Ping(ping::Args),
+    Cp(cp::Args),
+    Gass(gass::Args),
     Proxy(proxy::Args),
     Cert(cert::Args),
     Ca(ca::Args),
@@ -140,6 +144,8 @@ impl Command {
             Command::Clean(args) => args.run(ui)?,
             Command::List(args) => args.run(ui)?,
             Command::Ping(args) => args.run(ui)?,
+            Command::Cp(args) => args.run(ui)?,
+            Command::Gass(args) => args.run(ui)?,
             Command::Proxy(args) => args.run(ui)?,
             Command::Cert(args) => args.run(ui)?,
             Command::Ca(args) => args.run(ui)?,

@@ -1,7 +1,9 @@
 //! Submitting, watching and ending jobs: what `gridiron run/submit/…` and the classic tools share. Nothing here prints:
 //! callers get [`Progress`] values and a result.
 
+pub mod bulk;
 pub mod command;
+pub mod many;
 pub mod output;
 pub mod record;
 pub mod request;

@@ -54,11 +54,6 @@ impl Turn {
     }
 
     pub(super) fn now_answer(&self) -> Answer {
-        Answer {
-            state: self.job.state,
-            refused: GramError::SUCCESS,
-            failure: self.job.failure_code(),
-            exit_code: self.job.exit_code,
-        }
+        Answer::of(&self.job)
     }
 }

@@ -1,5 +1,6 @@
 //! What the manager is told, and by whom.
 
+use super::bulk::Ask;
 use crate::{
     job::Job,
     launch::JobKey,
@@ -72,6 +73,8 @@ pub enum Message {
         /** when it ends */
         expires: Timestamp,
     },
+    /// A question about many jobs.
+    Bulk(Ask),
     /// A renewed credential for a job.
     Renew {
         /** which job */
