@@ -1,11 +1,10 @@
 //! HTTP bodies that stream, so that memory stays flat whatever the size of a file.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 
 /// Bytes read, sent or stored at once.
@@ -87,51 +86,5 @@ impl Body for UploadBody {
 
     fn size_hint(&self) -> SizeHint {
         self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
-}
-
-/// The next `length` bytes of a reader; an error when it ends before.
-pub(crate) struct Download<R> {
-    source: R,
-    left: u64,
-    block: BytesMut,
-}
-
-impl<R> Download<R> {
-    pub(crate) fn new(source: R, length: u64) -> Self {
-        Self { source, left: length, block: BytesMut::new() }
-    }
-}
-
-impl<R: AsyncRead + Unpin> Body for Download<R> {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let this = self.get_mut();
-        if this.left == 0 {
-            return Poll::Ready(None);
-        }
-        let wanted = usize::try_from(this.left).unwrap_or(BLOCK).min(BLOCK);
-        this.block.resize(wanted, 0);
-        let mut buffer = ReadBuf::new(&mut this.block);
-        ready!(Pin::new(&mut this.source).poll_read(context, &mut buffer))?;
-        let read = buffer.filled().len();
-        if read == 0 {
-            return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
-        }
-        this.left = this.left.saturating_sub(read as u64);
-        Poll::Ready(Some(Ok(Frame::data(this.block.split_to(read).freeze()))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
     }
 }

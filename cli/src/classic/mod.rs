@@ -7,6 +7,9 @@
 mod cached_output;
 mod cert_info;
 mod certificate_text;
+mod gass_cache;
+mod gass_cache_destroy;
+mod gass_server;
 mod globusrun;
 mod job_cancel;
 mod job_clean;
@@ -66,6 +69,10 @@ pub const PROGRAMS: &[&Program] = &[
     &job_get_output::PROGRAM,
     &job_cancel::PROGRAM,
     &job_clean::PROGRAM,
+    &gass_cache::PROGRAM,
+    &gass_cache_destroy::PROGRAM,
+    &gass_server::SERVER,
+    &gass_server::SHUTDOWN,
     &proxy_init::PROGRAM,
     &proxy_info::PROGRAM,
     &proxy_destroy::PROGRAM,
