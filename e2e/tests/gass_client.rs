@@ -1,5 +1,10 @@
 //! `gridiron cp` and `globus-url-copy` against GASS servers of both makes, and against wires and servers that fail.
-#![allow(clippy::expect_used, clippy::panic, reason = "the helpers of tests fail by panicking, as tests do")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of tests fail by panicking, as tests do"
+)]
 
 use e2e::{
     Finished,
