@@ -27,7 +27,7 @@ const FAREWELL: Duration = Duration::from_secs(30);
   gridiron gass serve --root /srv/public --insecure --port 8080
 
 A file has the path it has on this machine, https://HOST:PORT/home/ann/data/file, or starts with the path before the `=`.")]
-pub struct Args {
+pub(super) struct Args {
     /// Serve this directory: [URLPATH=]DIR[:ro|:rw], read-only unless :rw; may be repeated [default: the working directory,
     /// read-only, unless --stdout or --stderr is given]
     #[arg(short, long, value_name = "DIR")]
