@@ -118,8 +118,10 @@ struct State {
     failures: u32,
     /// Appends to a file so far.
     bursts: u32,
-    /// The server is of our make.
+    /// The server is of our make, it says.
     ours: bool,
+    /// Something has been appended that the server has not been asked about.
+    unverified: bool,
 }
 
 impl Carrier {
@@ -127,13 +129,16 @@ impl Carrier {
     /// out; once it is over, the first failure ends this, and another carrier may take up where this one stopped.
     pub(super) async fn run(mut self) -> Result<u64, CarryError> {
         let position = self.source.position().await.map_err(|error| self.local(error))?;
-        let mut state = State { position, failures: 0, bursts: 0, ours: false };
+        let mut state = State { position, failures: 0, bursts: 0, ours: false, unverified: false };
         self.unless_over(sleep(START)).await;
         loop {
             // In this order: when it is over, the length is final.
             let over = self.is_over();
             let length = self.source.length().await;
             match state.position.next(self.kind, length, over) {
+                Step::Done if self.has_lost_some(&mut state, length).await => {
+                    self.record(&mut state, Position { sent: 0, standing: Standing::Open }).await?;
+                }
                 Step::Done => return Ok(length),
                 Step::Wait => self.wait(state.position.standing).await,
                 // Boxed: most carriers have nothing to carry most of the time, and should be small then.
@@ -180,6 +185,22 @@ impl Carrier {
         match step {
             Step::Replace => self.replace(state, &client, length).await,
             Step::Append | Step::Wait | Step::Done => self.append(state, &client).await,
+        }
+    }
+
+    /// Asks a server of our make whether the appended file is as long as it should be. One that cannot tell is believed.
+    async fn has_lost_some(&mut self, state: &mut State, length: u64) -> bool {
+        if self.kind == Kind::Sink || !state.ours || !std::mem::take(&mut state.unverified) {
+            return false;
+        }
+        let _place = self.common.connections.enter(&mut self.over).await;
+        let Ok(client) = self.client().await else { return false };
+        match client.held(&self.url, &Expect::Myself, self.stall()).await {
+            Ok(Some(held)) if held != length => {
+                tracing::warn!(job = %self.job, url = self.source.url, held, length, "the receiver lost output");
+                true
+            }
+            _ => false,
         }
     }
 
@@ -265,6 +286,7 @@ impl Carrier {
         }
         let head = self.patiently(appending.finish()).await?;
         state.ours = head.ours;
+        state.unverified = true;
         self.record(state, Position { standing: Standing::Sure, ..state.position }).await
     }
 
