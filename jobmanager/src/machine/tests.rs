@@ -1,7 +1,9 @@
 //! The whole transition table as a snapshot, the stories of gram.md §12, and properties of random lives.
 
 use super::*;
-use crate::job::{FileRole, FileStage, Input, Output, Registration, Staging, Verdict, tests::sample};
+use crate::job::{
+    Destination, FileRole, FileStage, Input, Output, Registration, Staging, Verdict, tests::sample,
+};
 use gram::{Signal, StateMask};
 use proptest::prelude::*;
 use std::fmt::Write as _;
