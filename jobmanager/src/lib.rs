@@ -13,7 +13,7 @@
 //! | [`bulk`] | submissions and questions about many jobs at once |
 //! | [`identity`], [`listener`] | delegated credentials, and the job contacts that show them |
 //! | [`callback`] | state updates to clients |
-//! | [`environment`] | what a job is started with |
+//! | [`environment`], [`description`] | what a job is started with, and telling its owner |
 //! | [`staging`] | moving its files |
 //! | [`stream`] | output while the job runs: to its URLs, and to whoever reads it |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
@@ -27,6 +27,7 @@ pub mod callback;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod description;
 pub mod environment;
 pub mod gate;
 pub mod identity;

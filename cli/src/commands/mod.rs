@@ -3,14 +3,17 @@
 pub mod arguments;
 pub mod audit;
 pub mod ca;
+pub mod cache;
 pub mod cancel;
 pub mod cert;
 pub mod check;
 pub mod classic;
 pub mod clean;
 pub mod completions;
+pub mod cp;
 pub mod demo;
 pub mod explain;
+pub mod gass;
 pub mod gridmap;
 pub mod init;
 pub mod jobmanager;
@@ -72,7 +75,10 @@ enum Command {
     Signal(signal::Args),
     Clean(clean::Args),
     List(list::Args),
+    Cache(cache::Args),
     Ping(ping::Args),
+    Cp(cp::Args),
+    Gass(gass::Args),
     Proxy(proxy::Args),
     Cert(cert::Args),
     Ca(ca::Args),
@@ -139,7 +145,10 @@ impl Command {
             Command::Signal(args) => args.run(ui)?,
             Command::Clean(args) => args.run(ui)?,
             Command::List(args) => args.run(ui)?,
+            Command::Cache(args) => args.run(ui)?,
             Command::Ping(args) => args.run(ui)?,
+            Command::Cp(args) => args.run(ui)?,
+            Command::Gass(args) => args.run(ui)?,
             Command::Proxy(args) => args.run(ui)?,
             Command::Cert(args) => args.run(ui)?,
             Command::Ca(args) => args.run(ui)?,

@@ -19,20 +19,19 @@ impl Turn {
             | Phase::StagingIn
             | Phase::Submitting
             | Phase::Submitted
-            | Phase::Cancelling
-            | Phase::Stopped { .. } => {
+            | Phase::Cancelling => {
                 let new_output = !update.is_empty();
                 let new_remote_io = self.merge(update);
                 self.changed = true;
                 self.restream(new_output);
                 if new_remote_io { self.act(Action::WriteRemoteIo) } else { self.answer() }
             }
+            // Output is on its way, or nobody looks after the job: only a restart helps.
             Phase::Delivering { .. }
             | Phase::StagingOut
             | Phase::Uncollected { .. }
-            | Phase::Parked { .. } => {
-                self.refuse(GramError::JOB_QUERY_DENIAL);
-            }
+            | Phase::Parked { .. }
+            | Phase::Stopped { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
             Phase::Over { .. } => self.refuse(GramError::JOB_CONTACT_NOT_FOUND),
         }
     }
@@ -44,19 +43,22 @@ impl Turn {
         }
     }
 
-    /// Signal 8: whoever asks compares with what has been written here, so that comes first.
+    /// Signal 8: whoever asks compares with what has been written here, once that has been sent.
     pub(super) fn compare_stdio(&mut self, stdout: Option<u64>, stderr: Option<u64>) {
-        match self.job.phase {
-            Phase::Delivering { .. } | Phase::StagingOut => self.refuse(GramError::STILL_STREAMING),
+        let is_sent = match self.job.phase {
             Phase::Uncommitted { .. }
             | Phase::StagingIn
             | Phase::Submitting
             | Phase::Submitted
             | Phase::Cancelling
-            | Phase::Uncollected { .. }
-            | Phase::Parked { .. }
-            | Phase::Stopped { .. } => self.act(Action::CompareStdio { stdout, stderr }),
-            Phase::Over { .. } => self.refuse(GramError::JOB_CONTACT_NOT_FOUND),
+            | Phase::Delivering { .. }
+            | Phase::Stopped { .. } => !self.job.spec.needs_delivery(),
+            Phase::StagingOut | Phase::Uncollected { .. } | Phase::Parked { .. } => true,
+            Phase::Over { .. } => return self.refuse(GramError::JOB_CONTACT_NOT_FOUND),
+        };
+        match is_sent {
+            true => self.act(Action::CompareStdio { stdout, stderr }),
+            false => self.refuse(GramError::STILL_STREAMING),
         }
     }
 

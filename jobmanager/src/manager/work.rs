@@ -3,6 +3,7 @@
 use super::{Asker, Manager, Message, Shared, wording::update};
 use crate::{
     callback::Letter,
+    description,
     environment::launch,
     job::{Failure, Job, Notice},
     launch::JobKey,
@@ -130,7 +131,11 @@ impl<S: Scheduler> Manager<S> {
                 Ok(places) => places,
                 Err(failure) => return Some(Event::Submitted(Err(failure))),
             };
-            let submitted = shared.scheduler.submit(launch(&job, &shared.site, places)).await;
+            let launch = launch(&job, &shared.site, places);
+            if job.spec.save_description {
+                description::save(&job, &launch, &shared.site);
+            }
+            let submitted = shared.scheduler.submit(launch).await;
             Some(Event::Submitted(submitted.map_err(Failure::from)))
         });
     }

@@ -107,7 +107,7 @@ impl Desk {
 /// `file_stage_in_shared` (135). What is there already is left alone.
 ///
 /// # Errors
-/// The first failure, in the order of the request.
+/// The first failure, in the order in which stock would come to it.
 pub async fn fetch(desk: Desk) -> Result<(), Failure> {
     if let Some(path) = desk.job.spec.scratch() {
         scratch::make(path.as_path()).map_err(|error| {
@@ -131,7 +131,7 @@ pub async fn deliver(desk: Desk) -> Result<(), Failure> {
 /// Sends the files of `file_stage_out` (155).
 ///
 /// # Errors
-/// The first failure, in the order of the request.
+/// The first failure, in the order in which stock would come to it.
 pub async fn stage_out(desk: Desk) -> Result<(), Failure> {
     let plan = plan::outputs(&desk.job);
     run::run(Arc::new(desk), plan).await
