@@ -26,6 +26,7 @@
 //! | [`forgery`] | certificates that are wrong in one way each |
 //! | [`stock_site`], [`our_site`] | a running site of either make |
 //! | [`mortal_site`] | a site of ours whose processes are killed |
+//! | [`crowd`] | very many live jobs, measured |
 //! | [`command`] | running a program with a deadline |
 //! | [`processes`] | stopping everything a site has started |
 #![allow(
@@ -37,6 +38,7 @@
 pub mod accounts;
 pub mod by_hand;
 pub mod command;
+pub mod crowd;
 pub mod forgery;
 pub mod mortal_site;
 pub mod our_site;

@@ -161,8 +161,23 @@ impl MortalSite {
         }
     }
 
-    /// The processes of a role: those whose command line is exactly that of this site.
+    /// KiB of memory of the processes of these roles; shared pages are divided among those who map them (Pss).
+    pub fn memory_kib(&self, roles: &[Role]) -> u64 {
+        let pss = |(pid, _): (Pid, OwnedFd)| {
+            let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", pid.as_raw_nonzero())).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+            line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
+        };
+        roles.iter().flat_map(|role| self.found(*role)).filter_map(pss).sum()
+    }
+
+    /// The processes of a role.
     fn processes(&self, role: Role) -> Vec<OwnedFd> {
+        self.found(role).into_iter().map(|(_, process)| process).collect()
+    }
+
+    /// The processes of a role: those whose command line is exactly that of this site.
+    fn found(&self, role: Role) -> Vec<(Pid, OwnedFd)> {
         let wanted = [role.word().as_bytes(), b"--config", self.file.as_os_str().as_bytes()];
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         entries
@@ -174,7 +189,6 @@ impl MortalSite {
                 let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
                 line.split(|byte| *byte == 0).skip(1).take(wanted.len()).eq(wanted) && !is_unborn(*pid)
             })
-            .map(|(_, process)| process)
             .collect()
     }
 

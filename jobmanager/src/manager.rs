@@ -33,7 +33,7 @@ use crate::{
 use batch::{Batch, Entry};
 use jiff::Timestamp;
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -67,7 +67,8 @@ pub struct Shared<S> {
 /// The task's state.
 pub struct Manager<S> {
     shared: Arc<Shared<S>>,
-    jobs: HashMap<JobKey, Entry>,
+    /// In boxes: the table's free places, and its moves when it grows, would cost more than the jobs.
+    jobs: HashMap<JobKey, Box<Entry>>,
     timers: BTreeSet<(Instant, JobKey)>,
     outgoing: Outgoing,
     transfers: Arc<Semaphore>,
@@ -200,9 +201,17 @@ impl<S: Scheduler> Manager<S> {
     /// not been told to anyone.
     async fn finish_saves(&mut self, messages: &mut mpsc::Receiver<Message>) {
         let until = Instant::now() + LAST_SAVES;
-        while self.jobs.values().any(|entry| entry.saving.is_some()) {
+        let is_saving = |entry: &Box<Entry>| entry.saving.is_some();
+        let keys = self.jobs.iter().filter(|(_, entry)| is_saving(entry)).map(|(key, _)| *key);
+        let mut saving: HashSet<JobKey> = keys.collect();
+        while !saving.is_empty() {
             match tokio::time::timeout_at(until, messages.recv()).await {
-                Ok(Some(Message::Saved { key, result })) => self.saved(key, result),
+                Ok(Some(Message::Saved { key, result })) => {
+                    self.saved(key, result);
+                    if !self.jobs.get(&key).is_some_and(is_saving) {
+                        saving.remove(&key);
+                    }
+                }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => return,
             }
@@ -298,7 +307,7 @@ impl<S: Scheduler> Manager<S> {
             self.requests.entry(request.clone()).or_insert(key);
         }
         self.unsettled += usize::from(!entry.job.is_settled());
-        self.jobs.insert(key, entry);
+        self.jobs.insert(key, Box::new(entry));
     }
 
     fn take(&mut self, key: JobKey, event: Event, asker: Option<Asker>) {
@@ -336,7 +345,7 @@ impl<S: Scheduler> Manager<S> {
 
     fn forget_oldest(&mut self) {
         let Some(oldest) = self.finished.pop_front() else { return };
-        let is_over = |entry: &Entry| matches!(entry.job.phase, Phase::Over { .. });
+        let is_over = |entry: &Box<Entry>| matches!(entry.job.phase, Phase::Over { .. });
         if self.jobs.get(&oldest).is_some_and(is_over) {
             self.take(oldest, Event::Deadline, None);
         }
