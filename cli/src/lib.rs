@@ -12,6 +12,7 @@
 
 pub mod classic;
 pub mod commands;
+mod copying;
 pub mod demo;
 pub mod exit;
 pub mod failure;

@@ -39,6 +39,8 @@ pub const CLASSIC: &[&str] = &[
     "globus-job-get-output",
     "globus-job-cancel",
     "globus-job-clean",
+    "globus-gass-server",
+    "globus-gass-server-shutdown",
     "grid-proxy-init",
     "grid-proxy-info",
     "grid-proxy-destroy",
@@ -46,6 +48,7 @@ pub const CLASSIC: &[&str] = &[
     "grid-mapfile-add-entry",
     "grid-mapfile-delete-entry",
     "grid-mapfile-check-consistency",
+    "globus-url-copy",
 ];
 
 /// Somebody with commands of one make. The folder goes with the user.

@@ -23,6 +23,7 @@ mod owner;
 mod recovery;
 mod reference;
 mod removal;
+mod replace;
 
 pub use error::CacheError;
 pub use layout::{Layout, Type};

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// `Hello World` and a newline would be another; the value is `printf abc | openssl dgst -sha256 -binary | base64`.
+    /// `printf abc | openssl dgst -sha256 -binary | base64`
     const ABC: &str = "sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:";
 
     #[test]
@@ -65,7 +65,9 @@ mod tests {
         for header in [ABC.to_owned(), format!("md5=:AAAA:, {ABC}"), format!("{ABC},sha-512=:AAAA:")] {
             assert_eq!(ReprDigest::parse(header.as_bytes()), Some(abc), "{header}");
         }
-        for header in ["", "sha-256", "sha-256=::", "sha-256=:ungW:", "sha-512=:AAAA:", "sha-256=ungW", "\u{e9}"] {
+        for header in
+            ["", "sha-256", "sha-256=::", "sha-256=:ungW:", "sha-512=:AAAA:", "sha-256=ungW", "\u{e9}"]
+        {
             assert_eq!(ReprDigest::parse(header.as_bytes()), None, "{header}");
         }
         assert_eq!(ReprDigest::parse(format!("{}{ABC}", " ,".repeat(MAX_HEADER)).as_bytes()), None);

@@ -55,10 +55,7 @@ mod tests {
         hash.update(b"a");
         hash.clone().update(b"x");
         hash.update(b"bc");
-        assert_eq!(
-            hex(hash.finish()),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(hex(hash.finish()), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(
             hex(Sha256::new().finish()),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

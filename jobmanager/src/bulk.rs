@@ -67,6 +67,9 @@ pub async fn submit<S: Scheduler>(
             *place = reply;
         }
     }
+    if let Ok(grant) = grant {
+        grant.announce(shared).await;
+    }
     Ok(v1::SubmitManyReply { jobs })
 }
 

@@ -40,8 +40,8 @@ impl Places {
         Self {
             executable: input(&job.spec.executable, files.executable()),
             stdin: input(&job.spec.stdin, files.stdin()),
-            stdout: output(&job.spec.stdout, files.stdout()),
-            stderr: output(&job.spec.stderr, files.stderr()),
+            stdout: output(job.stdout_as_started(), files.stdout()),
+            stderr: output(job.stderr_as_started(), files.stderr()),
         }
     }
 }

@@ -6,14 +6,15 @@ use crate::{
     identity::{self, Identities, Identity, check_lifetime},
     job::{Failure, Job, Origin, Phase, Registration},
     launch::JobKey,
-    machine::{MAX_CONTACT_LENGTH, later},
+    machine::{MAX_CONTACT_LENGTH, Restart},
     manager::{Found, Message, Shared},
-    request::{self, Request, Surroundings, default_cache},
+    request::{self, Request, StdioUpdate, Surroundings, default_cache},
     scheduler::Scheduler,
+    site::Site,
     staging,
 };
-use gram::{GramError, JobState, control::v1, wire::Query};
-use gsi::{Credential, Subject};
+use gram::{GramError, JobState, control::v1};
+use gsi::Credential;
 use jiff::Timestamp;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -38,7 +39,11 @@ pub async fn submit<S: Scheduler>(
     let accepted = match find(shared, &id).await? {
         Some(found) => Ok(found),
         None => match Grant::take(shared, &request).await {
-            Ok(grant) => accept(shared, &grant, request).await,
+            Ok(grant) => {
+                let accepted = accept(shared, &grant, request).await;
+                grant.announce(shared).await;
+                accepted
+            }
             Err(failure) => Err(failure),
         },
     };
@@ -97,15 +102,45 @@ impl Grant {
         let identity = shared.identities.offer(credential).await?;
         Ok(Self { proxy, identity })
     }
+
+    /// Tells the manager of the new credential. After the request itself: a job that goes on with the credential should do so
+    /// with what its restart brings along.
+    pub(crate) async fn announce<S>(&self, shared: &Shared<S>) {
+        if let Some(news) = self.identity.news() {
+            // A manager that ends has no use for it.
+            let _ = shared.inbox.send(news).await;
+        }
+    }
 }
 
-/// Makes a job of the request; it is in the store when this gives it.
+/// Makes a job of the request, or takes up an old one again; it is in the store when this gives it.
 pub(crate) async fn accept<S: Scheduler>(
     shared: &Shared<S>,
     grant: &Grant,
     request: v1::SubmitRequest,
 ) -> Result<Found, Failure> {
     let Grant { proxy, identity } = grant;
+    if request.callback_url.len() > MAX_CONTACT_LENGTH {
+        return Err(Failure::new(
+            GramError::INSERTING_CLIENT_CONTACT,
+            format!("the call-back contact is longer than {MAX_CONTACT_LENGTH} bytes"),
+        ));
+    }
+    let key = crate::random_key();
+    let around = surroundings(&shared.site, &request, identity, key);
+    let (spec, canonical) = match request::read(&request.rsl, &around)? {
+        Request::Submit { spec, canonical } => (*spec, canonical),
+        Request::Restart { key, .. } => {
+            // Again, with the symbols of the job that it is about.
+            let around = surroundings(&shared.site, &request, identity, key);
+            return match request::read(&request.rsl, &around)? {
+                Request::Restart { update, .. } => {
+                    restart(shared, request, identity, key, *update, proxy.as_bytes()).await
+                }
+                Request::Submit { .. } => Err(no_such_job(key)),
+            };
+        }
+    };
     if request.scheduler != shared.scheduler.name() {
         return Err(Failure::new(
             GramError::INVALID_JOB_MANAGER_TYPE,
@@ -116,43 +151,15 @@ pub(crate) async fn accept<S: Scheduler>(
             ),
         ));
     }
-    if request.callback_url.len() > MAX_CONTACT_LENGTH {
-        return Err(Failure::new(
-            GramError::INSERTING_CLIENT_CONTACT,
-            format!("the call-back contact is longer than {MAX_CONTACT_LENGTH} bytes"),
-        ));
-    }
-    let key = crate::random_key();
-    let site = &shared.site;
-    let contact = identity::contact(&site.host, identity.port(), key);
-    let files = site.job_files(key);
-    let around = Surroundings {
-        home: site.account.home.clone(),
-        logname: site.account.name.clone(),
-        identity: request.identity.clone(),
-        globus_location: site.globus_location.clone(),
-        gatekeeper: (
-            request.gatekeeper_host.clone(),
-            request.gatekeeper_port,
-            request.gatekeeper_subject.clone(),
-        ),
-        machine: site.machine.clone(),
-        scheduler: request.scheduler.clone(),
-        key,
-        contact: contact.clone(),
-        job_directory: files.directory().to_owned(),
-        scratch_name: staging::scratch::name(key),
-    };
-    let (spec, canonical) = match request::read(&request.rsl, &around)? {
-        Request::Submit { spec, canonical } => (*spec, canonical),
-        Request::Restart { key } => return Err(restart(shared, key, &identity.subject).await),
-    };
+    let files = shared.site.job_files(key);
+    let contact = around.contact;
     let now = Timestamp::now();
     let job = Job {
         key,
         contact: contact.clone(),
         phase: match spec.two_phase {
-            Some(seconds) => Phase::Uncommitted { deadline: later(now, seconds) },
+            // How long, the state machine decides.
+            Some(_) => Phase::Uncommitted { deadline: now },
             None => Phase::Submitting,
         },
         origin: Origin {
@@ -168,12 +175,10 @@ pub(crate) async fn accept<S: Scheduler>(
         failure: None,
         exit_code: None,
         scheduler_id: None,
-        contacts: Some(request.callback_url)
-            .filter(|url| !url.is_empty())
-            .map(|url| Registration { url, mask: request.job_state_mask, owed: None })
-            .into_iter()
-            .collect(),
+        contacts: registration(&request.callback_url, request.job_state_mask).into_iter().collect(),
         updates: 0,
+        lapsed: false,
+        redirected: None,
         progress: None,
         cache_tag: None,
         spec,
@@ -227,17 +232,67 @@ fn delegated(identities: &Identities, request: &v1::SubmitRequest) -> Result<Cre
     Ok(credential)
 }
 
-/// Restarts come with a later issue; what can be told is whether there is such a job.
-async fn restart<S>(shared: &Shared<S>, key: JobKey, identity: &Subject) -> Failure {
-    let (reply, answer) = oneshot::channel();
-    let asked = Message::Query { key, identity: identity.clone(), query: Query::Status, reply };
-    if shared.inbox.send(asked).await.is_ok() && answer.await.is_ok() {
-        return Failure::new(
-            GramError::RESTART_FAILED,
-            format!("attribute `restart` is not supported yet; job {key} is managed and needs no restart"),
-        );
+/// What a request about the job with this key is read against.
+fn surroundings(site: &Site, request: &v1::SubmitRequest, identity: &Identity, key: JobKey) -> Surroundings {
+    Surroundings {
+        home: site.account.home.clone(),
+        logname: site.account.name.clone(),
+        identity: request.identity.clone(),
+        globus_location: site.globus_location.clone(),
+        gatekeeper: (
+            request.gatekeeper_host.clone(),
+            request.gatekeeper_port,
+            request.gatekeeper_subject.clone(),
+        ),
+        machine: site.machine.clone(),
+        scheduler: request.scheduler.clone(),
+        key,
+        contact: identity::contact(&site.host, identity.port(), key),
+        job_directory: site.job_files(key).directory().to_owned(),
+        scratch_name: staging::scratch::name(key),
     }
-    Failure::new(GramError::NO_STATE_FILE, format!("there is no job {key} of yours to restart"))
+}
+
+fn registration(url: &str, mask: u32) -> Option<Registration> {
+    (!url.is_empty()).then(|| Registration { url: url.to_owned(), mask, owed: None })
+}
+
+/// Takes up a job again (gram.md §12): the answer is 0, 110, or the failure of a job that stays failed, each with its contact.
+/// The job gets the new credential as its own.
+async fn restart<S>(
+    shared: &Shared<S>,
+    request: v1::SubmitRequest,
+    identity: &Identity,
+    key: JobKey,
+    update: StdioUpdate,
+    proxy: &[u8],
+) -> Result<Found, Failure> {
+    let contact = registration(&request.callback_url, request.job_state_mask);
+    let (reply, answer) = oneshot::channel();
+    let asked = Message::Restart {
+        key,
+        identity: identity.subject.clone(),
+        scheduler: request.scheduler,
+        restart: Box::new(Restart { contact, update }),
+        reply,
+    };
+    shared.inbox.send(asked).await.map_err(|_| no_such_job(key))?;
+    let code = match answer.await.map_err(|_| no_such_job(key))?.refused {
+        GramError::NO_STATE_FILE => return Err(no_such_job(key)),
+        code @ GramError::OLD_JM_ALIVE => {
+            return Err(Failure::new(code, format!("job {key} belongs to the service of another scheduler")));
+        }
+        code => code,
+    };
+    if let Err(error) = shared.site.job_files(key).write_proxy(proxy) {
+        tracing::warn!(job = %key, %error, "the job keeps its old proxy");
+    }
+    Ok(Found { code, contact: identity::contact(&shared.site.host, identity.port(), key) })
+}
+
+fn no_such_job(key: JobKey) -> Failure {
+    let why = format!("there is no unfinished job {key} of yours to restart");
+    Failure::new(GramError::NO_STATE_FILE, why)
 }
 
 /// The cache is usable where it matters (149), so is the place for a scratch directory (136); then the scheduler's checks, unless

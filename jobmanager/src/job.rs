@@ -40,12 +40,28 @@ pub struct Job {
     pub contacts: Vec<Registration>,
     /// How many updates the contacts have been sent so far; numbers the next one.
     pub updates: u32,
+    /// The owner's credential ends soon or has ended (gram.md §13): the contacts have been told so, and no file is moved until
+    /// there is another. The job itself runs on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lapsed: bool,
+    /// Streams that were given other destinations when the job had been started: where the job itself writes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirected: Option<Box<Redirected>>,
     /// How far its files are; None before the first is moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Box<Progress>>,
     /// The tag of its cache entries, once that is no longer the contact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_tag: Option<Box<str>>,
+}
+
+/// What the job was started with, for each stream whose destination has changed since.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redirected {
+    /// Standard output; None: as it is in the request.
+    pub stdout: Option<Output>,
+    /// Standard error.
+    pub stderr: Option<Output>,
 }
 
 /// Where a job came from.
@@ -102,6 +118,9 @@ pub struct JobSpec {
     pub remote_io_url: Option<String>,
     /// Only check, run nothing.
     pub dry_run: bool,
+    /// Write down what the scheduler gets, for the user to read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub save_description: bool,
     /// Files beyond the above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staging: Option<Box<Staging>>,
@@ -338,17 +357,21 @@ impl JobSpec {
 
     /// The cache entries of both streams.
     pub fn cache_entries(&self) -> impl Iterator<Item = &CacheEntry> {
-        [&self.stdout, &self.stderr].into_iter().flat_map(|output| {
-            let (own, delivered) = match output {
-                Output::File(_) => (None, &[][..]),
-                Output::Cache(entry) => (Some(entry), &[][..]),
-                Output::Deliver(destinations) => (None, destinations.as_slice()),
-            };
-            own.into_iter().chain(delivered.iter().filter_map(|destination| match destination {
-                Destination::Cache(entry) => Some(entry),
-                Destination::Url(_) | Destination::File(_) => None,
-            }))
-        })
+        [&self.stdout, &self.stderr].into_iter().flat_map(Output::cache_entries)
+    }
+}
+
+impl Output {
+    fn cache_entries(&self) -> impl Iterator<Item = &CacheEntry> {
+        let (own, delivered) = match self {
+            Self::File(_) => (None, &[][..]),
+            Self::Cache(entry) => (Some(entry), &[][..]),
+            Self::Deliver(destinations) => (None, destinations.as_slice()),
+        };
+        own.into_iter().chain(delivered.iter().filter_map(|destination| match destination {
+            Destination::Cache(entry) => Some(entry),
+            Destination::Url(_) | Destination::File(_) => None,
+        }))
     }
 }
 
@@ -374,6 +397,22 @@ impl Job {
             | Phase::Uncollected { .. }
             | Phase::Parked { .. } => false,
         }
+    }
+
+    /// The cache entries of both streams, those that were replaced included.
+    pub fn cache_entries(&self) -> impl Iterator<Item = &CacheEntry> {
+        let replaced = self.redirected.iter().flat_map(|was| was.stdout.iter().chain(&was.stderr));
+        self.spec.cache_entries().chain(replaced.flat_map(Output::cache_entries))
+    }
+
+    /// Where the job itself writes its standard output; it goes from there to where the request says.
+    pub fn stdout_as_started(&self) -> &Output {
+        self.redirected.as_ref().and_then(|was| was.stdout.as_ref()).unwrap_or(&self.spec.stdout)
+    }
+
+    /// As [`Job::stdout_as_started`], for standard error.
+    pub fn stderr_as_started(&self) -> &Output {
+        self.redirected.as_ref().and_then(|was| was.stderr.as_ref()).unwrap_or(&self.spec.stderr)
     }
 
     /// The tag of its cache entries.
@@ -496,6 +535,7 @@ pub(crate) mod tests {
                 gass_cache: "/home/alice/.globus/.gass_cache".into(),
                 remote_io_url: None,
                 dry_run: false,
+                save_description: false,
                 staging: None,
             },
             phase: Phase::Submitting,
@@ -505,9 +545,37 @@ pub(crate) mod tests {
             scheduler_id: None,
             contacts: vec![Registration { url: "https://vm:2/".into(), mask: 0xF_FFFF, owed: None }],
             updates: 0,
+            lapsed: false,
+            redirected: None,
             progress: None,
             cache_tag: None,
         }
+    }
+
+    /// Sites upgrade under live jobs: what the first version stored lacks every later field.
+    #[test]
+    fn a_record_of_the_first_version_is_read() {
+        let mut stored = serde_json::to_value(sample()).unwrap();
+        for field in ["progress", "cache_tag"] {
+            assert!(stored.get(field).is_none(), "{field} is stored although there is none");
+        }
+        for field in ["staging", "save_description"] {
+            assert!(stored["spec"].get(field).is_none(), "{field} is stored although there is none");
+        }
+        stored["phase"] = serde_json::json!("StagingIn");
+        let job: Job = serde_json::from_value(stored).unwrap();
+        assert_eq!((job.phase, job.progress, job.spec.staging), (Phase::StagingIn, None, None));
+    }
+
+    #[test]
+    fn cache_entries_keep_their_tag_when_the_contact_changes() {
+        let mut job = sample();
+        let first = job.contact.clone();
+        job.move_to(first.clone());
+        assert_eq!((job.cache_tag(), &job.cache_tag), (first.as_str(), &None));
+        job.move_to("https://vm:2/1/2/".into());
+        job.move_to("https://vm:3/1/2/".into());
+        assert_eq!((job.contact.as_str(), job.cache_tag()), ("https://vm:3/1/2/", first.as_str()));
     }
 
     #[test]

@@ -13,17 +13,20 @@
 //! | [`bulk`] | submissions and questions about many jobs at once |
 //! | [`identity`], [`listener`] | delegated credentials, and the job contacts that show them |
 //! | [`callback`] | state updates to clients |
-//! | [`environment`] | what a job is started with |
+//! | [`environment`], [`description`] | what a job is started with, and telling its owner |
 //! | [`staging`] | moving its files |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
 //! | [`store`] | durability |
+//! | [`clock`] | the time that deadlines are kept in |
 //! | [`account`], [`site`], [`config`] | who and where we are |
 
 pub mod account;
 pub mod bulk;
 pub mod callback;
+pub mod clock;
 pub mod config;
 pub mod control;
+pub mod description;
 pub mod environment;
 pub mod gate;
 pub mod identity;

@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 mod files;
 #[cfg(test)]
 mod tests;
+mod update;
+
+pub use update::{StdioUpdate, read_update};
 
 /// Longest RSL text: the GRAM message limit (gram.md §3).
 pub const MAX_RSL: usize = 64_000;
@@ -34,7 +37,7 @@ pub struct Surroundings {
     pub identity: String,
     /// GLOBUS_LOCATION.
     pub globus_location: PathBuf,
-    /// Gatekeeper's host, port and certificate subject.
+    /// Gatekeeper's host, port and certificate subject; with an empty host, its symbols are not defined.
     pub gatekeeper: (String, u32, String),
     /// What this machine is.
     pub machine: MachineFacts,
@@ -77,11 +80,28 @@ pub enum Request {
     Restart {
         /** which */
         key: JobKey,
+        /** what is to change */
+        update: Box<StdioUpdate>,
     },
 }
 
 /// Reads a request.
 pub fn read(text: &[u8], around: &Surroundings) -> Result<Request, Failure> {
+    let spec = parsed(text)?;
+    let canonical = Octets::from(rsl::print::print(&spec).unwrap_or_default());
+    let (spec, scratch) = files::evaluate(&spec, symbols(around), around)?;
+    if let Some(restart) = spec.first("restart") {
+        attribute::check(&spec, attribute::Request::Restart, &around.scheduler)?;
+        let key = restart_key(restart)?;
+        ignored(&spec)?;
+        return Ok(Request::Restart { key, update: Box::new(update::update(&spec)?) });
+    }
+    attribute::check(&spec, attribute::Request::Submit, &around.scheduler)?;
+    Ok(Request::Submit { spec: Box::new(job(&spec, around, scratch)?), canonical })
+}
+
+/// The text as a tree with canonical names.
+fn parsed(text: &[u8]) -> Result<Spec, Failure> {
     if text.len() > MAX_RSL {
         return Err(Failure::new(
             GramError::INVALID_REQUEST,
@@ -94,15 +114,7 @@ pub fn read(text: &[u8], around: &Surroundings) -> Result<Request, Failure> {
     let spec = rsl::parse(text).map_err(|error| {
         Failure::new(GramError::BAD_RSL, format!("RSL syntax error {error}\n{}", error.underline(text)))
     })?;
-    let spec = rsl::evaluate::canonicalise(&spec);
-    let canonical = Octets::from(rsl::print::print(&spec).unwrap_or_default());
-    let (spec, scratch) = files::evaluate(&spec, symbols(around), around)?;
-    if let Some(restart) = spec.first("restart") {
-        attribute::check(&spec, attribute::Request::Restart, &around.scheduler)?;
-        return Ok(Request::Restart { key: restart_key(restart)? });
-    }
-    attribute::check(&spec, attribute::Request::Submit, &around.scheduler)?;
-    Ok(Request::Submit { spec: Box::new(job(&spec, around, scratch)?), canonical })
+    Ok(rsl::evaluate::canonicalise(&spec))
 }
 
 impl From<attribute::Violation> for Failure {
@@ -123,9 +135,11 @@ fn symbols(around: &Surroundings) -> Symbols {
     define("LOGNAME", around.logname.as_bytes());
     define("GLOBUS_ID", around.identity.as_bytes());
     define("GLOBUS_LOCATION", Octets::from(around.globus_location.clone()).as_bytes());
-    define("GLOBUS_GATEKEEPER_HOST", host.as_bytes());
-    define("GLOBUS_GATEKEEPER_PORT", port.to_string().as_bytes());
-    define("GLOBUS_GATEKEEPER_SUBJECT", subject.as_bytes());
+    if !host.is_empty() {
+        define("GLOBUS_GATEKEEPER_HOST", host.as_bytes());
+        define("GLOBUS_GATEKEEPER_PORT", port.to_string().as_bytes());
+        define("GLOBUS_GATEKEEPER_SUBJECT", subject.as_bytes());
+    }
     define("GLOBUS_HOST_OSNAME", around.machine.os_name.as_bytes());
     define("GLOBUS_HOST_OSVERSION", around.machine.os_version.as_bytes());
     define("GLOBUS_HOST_CPUTYPE", around.machine.cpu_type.as_bytes());
@@ -175,6 +189,7 @@ fn job(spec: &Spec, around: &Surroundings, scratch: Option<Octets>) -> Result<Jo
             .unwrap_or(EXPIRATION_DEFAULT),
         gass_cache: gass_cache(spec, &around.home)?,
         remote_io_url: spec.first("remoteiourl").map(text).transpose()?,
+        save_description: spec.last("savejobdescription").map(attribute::flag).transpose()?.unwrap_or(false),
         dry_run: spec.last("dryrun").map(attribute::flag).transpose()?.unwrap_or(false),
     })
 }

@@ -125,6 +125,11 @@ impl JobFiles {
         replace_private(&self.proxy(), proxy, Durability::ProcessesOnly)
     }
 
+    /// Replaces the URL that the job finds by GLOBUS_REMOTE_IO_URL.
+    pub fn write_remote_io(&self, url: &str) -> io::Result<()> {
+        replace_private(&self.remote_io(), format!("{url}\n").as_bytes(), Durability::ProcessesOnly)
+    }
+
     /// Removes everything; nothing there is fine.
     pub fn remove(&self) -> io::Result<()> {
         match std::fs::remove_dir_all(&self.0) {
@@ -197,6 +202,8 @@ mod tests {
         files.write_proxy(b"other").unwrap();
         assert_eq!(std::fs::read(files.proxy()).unwrap(), b"other");
         assert_eq!(mode(&files.proxy()), 0o600);
+        files.write_remote_io("https://vm:2").unwrap();
+        assert_eq!(std::fs::read(files.remote_io()).unwrap(), b"https://vm:2\n");
         files.remove().unwrap();
         files.remove().unwrap();
         assert!(!files.directory().exists());

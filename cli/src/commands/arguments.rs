@@ -25,6 +25,14 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// The contact given, else this one, else that of the environment.
+    pub fn contact_or(&self, known: Option<ResourceContact>) -> Result<ResourceContact, Failure> {
+        match known {
+            Some(known) if self.resource.is_none() => Ok(known),
+            _ => self.contact(),
+        }
+    }
+
     /// The contact given, or that of the environment.
     pub fn contact(&self) -> Result<ResourceContact, Failure> {
         let text = self.resource.clone().or_else(|| std::env::var(CONTACT_VARIABLE).ok());

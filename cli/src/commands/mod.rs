@@ -9,8 +9,10 @@ pub mod check;
 pub mod classic;
 pub mod clean;
 pub mod completions;
+pub mod cp;
 pub mod demo;
 pub mod explain;
+pub mod gass;
 pub mod gridmap;
 pub mod init;
 pub mod jobmanager;
@@ -22,9 +24,12 @@ pub mod passphrase;
 pub mod ping;
 pub mod proxy;
 pub mod reaper;
+pub mod renew;
+pub mod restart;
 pub mod rsl;
 pub mod run;
 pub mod serve;
+pub mod signal;
 pub mod status;
 pub mod submit;
 
@@ -64,9 +69,14 @@ enum Command {
     Status(status::Args),
     Output(output::Args),
     Cancel(cancel::Args),
+    Restart(restart::Args),
+    Renew(renew::Args),
+    Signal(signal::Args),
     Clean(clean::Args),
     List(list::Args),
     Ping(ping::Args),
+    Cp(cp::Args),
+    Gass(gass::Args),
     Proxy(proxy::Args),
     Cert(cert::Args),
     Ca(ca::Args),
@@ -128,9 +138,14 @@ impl Command {
             Command::Status(args) => args.run(ui)?,
             Command::Output(args) => args.run(ui)?,
             Command::Cancel(args) => args.run(ui)?,
+            Command::Restart(args) => args.run(ui)?,
+            Command::Renew(args) => args.run(ui)?,
+            Command::Signal(args) => args.run(ui)?,
             Command::Clean(args) => args.run(ui)?,
             Command::List(args) => args.run(ui)?,
             Command::Ping(args) => args.run(ui)?,
+            Command::Cp(args) => args.run(ui)?,
+            Command::Gass(args) => args.run(ui)?,
             Command::Proxy(args) => args.run(ui)?,
             Command::Cert(args) => args.run(ui)?,
             Command::Ca(args) => args.run(ui)?,

@@ -28,7 +28,8 @@ fn help_explains_every_option_of_the_original() {
     let Some(pair) = Pair::new() else { return };
     for program in PROGRAMS {
         let (stock, ours) = pair.run(&[program, "-help"]);
-        assert_eq!(ours.code, 0, "{ours:#?}");
+        // 0 but for globus-url-copy, which ends with 1.
+        assert_eq!(ours.code, stock.code, "{ours:#?}");
         let mut known = options(&(stock.stdout + &stock.stderr));
         known.remove("-resource-manger"); // a slip of the pen in the stock text
         if program.starts_with("globus-job-") {
@@ -66,7 +67,7 @@ fn help_and_version_go_where_the_original_puts_them() {
                 Pair::plain(user, text).replace(|letter: char| letter.is_ascii_digit() || letter == '.', "")
             })
         };
-        assert_eq!((stock.code, ours.code), (0, 0), "{line:?}");
+        assert_eq!(stock.code, ours.code, "{line:?}");
         assert_eq!(numberless(&pair.stock, &stock), numberless(&pair.ours, &ours), "{line:?}");
     }
     pair.same_status(&lines.iter().map(<[&str; 2]>::as_slice).collect::<Vec<_>>());
@@ -129,6 +130,21 @@ fn wrong_command_lines_are_answered_alike() {
         vec!["grid-proxy-destroy", "nosuchfile"],
         vec!["grid-cert-info", "extra"],
         vec!["grid-cert-info", "-file", "nosuchfile"],
+        vec!["globus-url-copy"],
+        vec!["globus-url-copy", "a"],
+        vec!["globus-url-copy", "a", "b", "c"],
+        vec!["globus-url-copy", "a", "b", "-v"],
+        vec!["globus-url-copy", "nosuchfile", "b"],
+        vec!["globus-url-copy", "foo://x", "file:///y"],
+        vec!["globus-url-copy", "-f"],
+        vec!["globus-url-copy", "-f", "arguments", "a", "b"],
+        vec!["globus-url-copy", "-p", "x", "a", "b"],
+        vec!["globus-url-copy", "-cc", "x", "a", "b"],
+        vec!["globus-url-copy", "-off", "x", "a", "b"],
+        vec!["globus-url-copy", "-rst-retries", "x", "a", "b"],
+        vec!["globus-url-copy", "-t", "x", "a", "b"],
+        vec!["globus-url-copy", "nosuchdir/", "b/"],
+        vec!["globus-url-copy", "nosuchfile*", "b/"],
         vec!["grid-mapfile-add-entry"],
         vec!["grid-mapfile-add-entry", "-dn", "/CN=x"],
         vec!["grid-mapfile-delete-entry", "-f", "nosuchfile", "-dn", "/CN=x", "-ln", "root"],

@@ -114,6 +114,10 @@ pub(super) struct Download {
 }
 
 impl Download {
+    pub(super) fn new(layout: &Layout, owner: &Owner) -> Self {
+        Self { layout: layout.clone(), owner: owner.clone() }
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         fill_path(&self.layout, &self.owner)
     }
@@ -130,7 +134,7 @@ impl Drop for Download {
 impl Claim {
     /// Inside the gate.
     fn new(wanted: Wanted, owner: Owner) -> Result<Self, CacheError> {
-        let download = Some(Download { layout: wanted.layout.clone(), owner: owner.clone() });
+        let download = Some(Download::new(&wanted.layout, &owner));
         let mut claim = Self { wanted, owner, download, inode: None };
         claim.inode = claim.wanted.content().held_inode(&claim.owner)?;
         let path = claim.path();

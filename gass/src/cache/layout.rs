@@ -437,7 +437,7 @@ mod tests {
                 fs::write(layout.file(&entry, "data"), "x").unwrap();
                 assert_eq!(layout.mangled_in(&layout.locals()).unwrap(), [layout.mangle("t")]);
                 assert_eq!(layout.mangled_in(&layout.local("t")).unwrap(), [layout.mangle("u")]);
-                assert_eq!(layout.mangled_in(&layout.globals()).unwrap(), [String::new(); 0]);
+                assert!(layout.mangled_in(&layout.globals()).unwrap().is_empty());
                 assert_eq!(layout.names(&entry).unwrap(), ["data"]);
                 layout.prune(&entry).unwrap();
                 assert_eq!(layout.names(&entry).unwrap(), ["data"], "what holds something stays");

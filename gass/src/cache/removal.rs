@@ -11,6 +11,7 @@ use super::{
 };
 
 /// Whose references go.
+#[derive(Clone, Copy)]
 enum Whose<'a> {
     Tag(&'a str),
     MangledTag(&'a str),

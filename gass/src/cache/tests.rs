@@ -1,3 +1,9 @@
+//! What the cache as a whole does.
+
+mod death;
+mod limits;
+mod sequences;
+
 use super::*;
 use std::{
     fs,
@@ -67,7 +73,7 @@ fn files(cache: &Cache) -> Vec<String> {
 }
 
 fn assert_empty(cache: &Cache) {
-    assert_eq!(files(cache), [String::new(); 0]);
+    assert_eq!(files(cache), Vec::<String>::new());
     if cache.layout.kind() == Type::Normal {
         for part in ["global", "local", "tmp"] {
             assert_eq!(fs::read_dir(cache.layout.root().join(part)).unwrap().count(), 0, "{part}");
@@ -275,6 +281,6 @@ fn we_clean_what_the_stock_program_wrote() {
         let path = cache.create(KEPT, "T").unwrap();
         assert_eq!(stock(&cache, &["-query", "-t", "T", KEPT]).unwrap().1, path.to_string_lossy());
         cache.remove_tag("T").unwrap();
-        assert_eq!(files(&cache), [String::new(); 0]);
+        assert_eq!(files(&cache), Vec::<String>::new());
     }
 }

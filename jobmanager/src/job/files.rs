@@ -145,6 +145,11 @@ impl Progress {
         self.files.iter().any(|file| file.role == role && matches!(file.stage, FileStage::Done { .. }))
     }
 
+    /// Forgets files that have to be moved once more, as they are to go elsewhere now.
+    pub fn forget(&mut self, concerned: impl Fn(FileRole) -> bool) {
+        self.files.retain(|file| !concerned(file.role));
+    }
+
     /// Forgets files that had been moved: what was only in the machine's memory is gone when it lost power.
     pub fn forget_files(&mut self) {
         self.files.clear();

@@ -11,9 +11,8 @@ impl Turn {
     pub(super) fn accepted(&mut self) {
         match self.job.phase {
             Phase::Uncommitted { .. } => {
-                self.changed = true;
                 self.answer();
-                self.wait_until_deadline();
+                self.await_commit();
             }
             _ => {
                 self.answer();
@@ -29,7 +28,7 @@ impl Turn {
             if self.job.spec.needs_fetching() {
                 self.report(JobState::StageIn);
             }
-            self.act(Action::Fetch);
+            self.move_files();
         } else {
             self.enter(Phase::Submitting);
             self.act(Action::Submit);
@@ -45,6 +44,8 @@ impl Turn {
                 self.enter(Phase::Submitting);
                 self.act(Action::Submit);
             }
+            // It was given up, and begins anew with the next credential.
+            Err(_) if self.job.lapsed => {}
             Err(failure) => self.fail(failure),
         }
     }
@@ -163,7 +164,7 @@ impl Turn {
     }
 
     /// The job has run: send its output if there is any to send, then its files, then finish.
-    fn output(&mut self, failure: Option<Failure>) {
+    pub(super) fn output(&mut self, failure: Option<Failure>) {
         let then = if failure.is_some() { Verdict::Failed } else { Verdict::Done };
         self.job.failure = failure;
         // Stock says so before it sends the streams.
@@ -172,7 +173,7 @@ impl Turn {
         }
         if self.job.spec.needs_delivery() {
             self.enter(Phase::Delivering { then });
-            self.act(Action::Deliver);
+            self.move_files();
             return;
         }
         self.output_is_out(then);
@@ -182,6 +183,8 @@ impl Turn {
         let Phase::Delivering { then } = self.job.phase else { return };
         match (then, result) {
             (Verdict::Done, Ok(())) => self.output_is_out(Verdict::Done),
+            // As in `fetched`.
+            (_, Err(_)) if self.job.lapsed => {}
             // What went wrong first is what the client should hear.
             (Verdict::Failed, _) => self.output_is_out(Verdict::Failed),
             (Verdict::Done, Err(failure)) => self.fail(failure),
@@ -193,7 +196,7 @@ impl Turn {
         match then {
             Verdict::Done if self.job.spec.stages_out() => {
                 self.enter(Phase::StagingOut);
-                self.act(Action::StageOut);
+                self.move_files();
             }
             Verdict::Done => self.finish(JobState::Done),
             Verdict::Failed => self.finish(JobState::Failed),
@@ -206,6 +209,8 @@ impl Turn {
         }
         match result {
             Ok(()) => self.finish(JobState::Done),
+            // As in `fetched`.
+            Err(_) if self.job.lapsed => {}
             Err(failure) => self.fail(failure),
         }
     }
@@ -221,10 +226,7 @@ impl Turn {
         let answer = self.now_answer();
         self.act(Action::AnswerHeld(answer));
         match self.job.spec.two_phase {
-            Some(seconds) => {
-                self.enter(Phase::Uncollected { deadline: self.after(seconds) });
-                self.wait_until_deadline();
-            }
+            Some(_) => self.await_end(),
             None => self.retire(LINGER.as_secs() as u32),
         }
     }
@@ -294,22 +296,15 @@ impl Turn {
                 self.actions.push(Action::Notify { url: contact.url.clone(), notice: notice.clone() });
             }
         }
+        self.move_files();
         match self.job.phase {
             Phase::Uncommitted { .. } | Phase::Uncollected { .. } | Phase::Parked { .. } => {
                 self.wait_until_deadline();
             }
-            Phase::StagingIn => self.act(Action::Fetch),
             Phase::Submitting => self.act(Action::Submit),
             Phase::Cancelling if self.job.scheduler_id.is_none() => self.act(Action::Submit),
             Phase::Cancelling => self.act(Action::Cancel),
-            Phase::Delivering { .. } => {
-                self.act(Action::Release);
-                self.act(Action::Deliver);
-            }
-            Phase::StagingOut => {
-                self.act(Action::Release);
-                self.act(Action::StageOut);
-            }
+            Phase::Delivering { .. } | Phase::StagingOut => self.act(Action::Release),
             Phase::Over { .. } => {
                 self.act(Action::Release);
                 self.act(Action::CleanUp);
@@ -319,7 +314,27 @@ impl Turn {
                 self.act(Action::Release);
                 self.wait_until_deadline();
             }
-            Phase::Submitted | Phase::Stopped { expires: None } => {}
+            Phase::StagingIn | Phase::Submitted | Phase::Stopped { expires: None } => {}
         }
+    }
+
+    /// Takes up what was under way when the machine went down. Nobody could be reached meanwhile, and nobody knows how long that
+    /// was, for the clock may have been set: whoever waits for something gets the whole time again.
+    pub(super) fn rebooted(&mut self) {
+        match self.job.phase {
+            Phase::Uncommitted { .. } => self.await_commit(),
+            Phase::Uncollected { .. } => self.await_end(),
+            Phase::Parked { .. } => self.park(),
+            Phase::Stopped { expires: Some(_) } => self.keep_stopped(),
+            Phase::Over { .. } => self.enter(Phase::Over { until: self.after(LINGER.as_secs() as u32) }),
+            Phase::StagingIn
+            | Phase::Submitting
+            | Phase::Submitted
+            | Phase::Cancelling
+            | Phase::Delivering { .. }
+            | Phase::StagingOut
+            | Phase::Stopped { expires: None } => {}
+        }
+        self.resumed();
     }
 }

@@ -91,7 +91,9 @@ impl Turn {
             Signal::Suspend(_) => self.control(Some(Action::Suspend)),
             Signal::Resume(_) => self.control(Some(Action::Resume)),
             Signal::Cancel(_) | Signal::Priority(_) => self.control(None),
-            Signal::StdioUpdate(_) | Signal::StdioSize { .. } => self.refuse(GramError::UNIMPLEMENTED),
+            // Its text needs to be read first, and comes as an event of its own then.
+            Signal::StdioUpdate(_) => self.refuse(GramError::BAD_RSL),
+            Signal::StdioSize { stdout, stderr } => self.compare_stdio(*stdout, *stderr),
             _ => self.refuse(GramError::UNKNOWN_SIGNAL_TYPE),
         }
     }

@@ -60,6 +60,17 @@ fn failure() -> Failure {
     Failure::new(GramError::STAGING_EXECUTABLE, "no such file")
 }
 
+/// A contact of its own, nothing else.
+fn restart() -> Restart {
+    let contact = Registration { url: "https://vm:5/".into(), mask: 0xF_FFFF, owed: None };
+    Restart { contact: Some(contact), update: StdioUpdate::default() }
+}
+
+fn new_stdout() -> StdioUpdate {
+    let there = Output::Deliver(vec![crate::job::Destination::Url("https://vm:1/n".into())]);
+    StdioUpdate { stdout: Some(there), ..StdioUpdate::default() }
+}
+
 fn moved(role: FileRole) -> FileProgress {
     FileProgress { role, stage: FileStage::Done { bytes: 5 }, attempts: 1, since: now(), trouble: None }
 }
@@ -93,6 +104,12 @@ fn events() -> Vec<Event> {
         Event::Told { url: CONTACT.into(), number: 1 },
         Event::Deadline,
         Event::Resumed,
+        Event::Rebooted,
+        Event::CredentialEnds,
+        Event::CredentialRenewed,
+        Event::Restart(Box::new(restart())),
+        Event::StdioUpdate(Ok(Box::new(new_stdout()))),
+        Event::StdioUpdate(Err(GramError::RSL_EVALUATION_FAILED)),
         Event::Query(Query::Status),
         Event::Query(Query::Cancel),
         Event::Query(Query::Register { mask: StateMask(4), url: "https://vm:3/".into() }),
@@ -115,6 +132,8 @@ fn show_event(event: &Event) -> String {
         Event::StagedOut(result) => format!("staged out {}", show_result(result)),
         Event::FileMoved(file) => format!("moved {:?}", file.role),
         Event::Controlled(result) => format!("controlled {}", show_result(result)),
+        Event::StdioUpdate(result) => format!("stdio update {}", show_result(result)),
+        Event::Restart(_) => "restart".into(),
         Event::CancelFailed(_) => "cancel failed".into(),
         Event::Told { .. } => "told".into(),
         Event::Ended(outcome) => format!("ended {outcome:?}"),
@@ -544,7 +563,9 @@ proptest! {
         let mut held = 0_u32;
         for (second, event) in events.into_iter().enumerate() {
             let before = job.clone();
-            let is_query = matches!(event, Event::Query(_) | Event::Controlled(_));
+            let is_restart = matches!(event, Event::Restart(_));
+            let is_query = is_restart
+                || matches!(event, Event::Query(_) | Event::Controlled(_) | Event::StdioUpdate(_));
             let (after, actions) = step(job, event, later(now(), second as u32));
 
             // Saved before told; and what changed visibly is always saved.
@@ -561,8 +582,8 @@ proptest! {
                 };
                 prop_assert!(unsaved_differences_are_confirmations, "{before:?} became {after:?}");
             }
-            // A terminal state never changes, a job never waits in the queue again once it ran.
-            if before.is_terminal() {
+            // A terminal state never changes unless its owner starts the job again, and it never waits in the queue once it ran.
+            if before.is_terminal() && !is_restart {
                 prop_assert_eq!(after.state, before.state);
                 prop_assert!(!actions.contains(&Action::Submit));
             }
@@ -575,7 +596,10 @@ proptest! {
             }
             // Every query gets exactly one answer, or is held, or goes to the scheduler.
             let answers = actions.iter().filter(|action| {
-                matches!(action, Action::Answer(_) | Action::Hold | Action::Suspend | Action::Resume)
+                matches!(
+                    action,
+                    Action::Answer(_) | Action::Hold | Action::Suspend | Action::Resume | Action::CompareStdio { .. }
+                )
             }).count();
             prop_assert_eq!(answers, usize::from(is_query), "{:?}", actions);
             // Held queries are answered when the job ends.

@@ -30,6 +30,8 @@ pub(super) struct Entry {
     pub(super) deadline: Option<Instant>,
     /// The task that moves its files.
     pub(super) moving: Option<JoinHandle<()>>,
+    /// Counts those tasks, so that the end of one that was aborted is told from that of the next.
+    pub(super) move_number: u32,
 }
 
 /// The actions of one event.
@@ -49,6 +51,7 @@ impl Entry {
             saving: None,
             deadline: None,
             moving: None,
+            move_number: 0,
         }
     }
 }
@@ -136,17 +139,20 @@ impl<S: Scheduler> Manager<S> {
                 }),
                 Action::Notify { url, notice } => self.notify(key, url, &notice),
                 Action::Fetch => self.fetch(key),
-                // Kept, so that cleaning up can wait for its end.
-                Action::AbortFetch => self.with(key, |entry| {
-                    entry.moving.iter().for_each(JoinHandle::abort);
-                }),
+                Action::AbortFetch => self.abort_move(key),
                 Action::Submit => self.submit(key),
                 Action::Cancel => self.cancel(key),
                 Action::Suspend => self.control(key, Control::Suspend, asker.take()),
                 Action::Resume => self.control(key, Control::Resume, asker.take()),
+                Action::Adopt => self.adopt(key),
                 Action::Release => self.release(key),
                 Action::Deliver => self.deliver(key),
                 Action::StageOut => self.stage_out(key),
+                Action::AbortDelivery => self.abort_move(key),
+                Action::CompareStdio { stdout, stderr } => {
+                    self.compare_stdio(key, stdout, stderr, asker.take());
+                }
+                Action::WriteRemoteIo => self.write_remote_io(key, asker.take()),
                 Action::SetTimer(after) => self.set_timer(key, Some(after)),
                 Action::StopTimer => self.set_timer(key, None),
                 Action::CleanUp => self.clean_up(key),

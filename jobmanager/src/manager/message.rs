@@ -4,11 +4,12 @@ use super::bulk::Ask;
 use crate::{
     job::Job,
     launch::JobKey,
-    machine::{Answer, Event},
+    machine::{Answer, Event, Restart},
     store::StoreError,
 };
 use gram::{GramError, control::v1, wire::Query};
 use gsi::{Credential, Subject};
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 /// Where messages for the manager go.
@@ -52,6 +53,26 @@ pub enum Message {
         /** the client */
         reply: Asker,
     },
+    /// Take a job up again.
+    Restart {
+        /** which job */
+        key: JobKey,
+        /** who asks */
+        identity: Subject,
+        /** the scheduler of the service that was asked */
+        scheduler: String,
+        /** what comes with it */
+        restart: Box<Restart>,
+        /** the front door; dropped for a job that the identity has not */
+        reply: Asker,
+    },
+    /// An identity has a credential that ends then.
+    Credential {
+        /** whose */
+        identity: String,
+        /** when it ends */
+        expires: Timestamp,
+    },
     /// A question about many jobs.
     Bulk(Ask),
     /// A renewed credential for a job.
@@ -71,6 +92,8 @@ pub enum Message {
         event: Event,
         /** the query it answers, if any */
         asker: Option<Asker>,
+        /** which of the job's moves of files it is about, None: none; dropped when that has been given up */
+        move_number: Option<u32>,
     },
     /// The save under way for a job is over.
     Saved {

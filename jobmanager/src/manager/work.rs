@@ -3,6 +3,7 @@
 use super::{Asker, Manager, Message, Shared, wording::update};
 use crate::{
     callback::Letter,
+    description,
     environment::launch,
     job::{Failure, Job, Notice},
     launch::JobKey,
@@ -34,10 +35,24 @@ impl<S: Scheduler> Manager<S> {
     }
 
     /// Runs `work` on a copy of the job in a task of its own; what it gives is the job's next event.
-    fn work<F>(
+    pub(super) fn work<F>(
         &self,
         key: JobKey,
         asker: Option<Asker>,
+        work: impl FnOnce(Arc<Shared<S>>, Job) -> F,
+    ) -> Option<JoinHandle<()>>
+    where
+        F: Future<Output = Option<Event>> + Send + 'static,
+    {
+        self.work_on(key, asker, None, work)
+    }
+
+    /// As [`Manager::work`]; what comes of a move with another number than the job's latest is dropped.
+    fn work_on<F>(
+        &self,
+        key: JobKey,
+        asker: Option<Asker>,
+        move_number: Option<u32>,
         work: impl FnOnce(Arc<Shared<S>>, Job) -> F,
     ) -> Option<JoinHandle<()>>
     where
@@ -48,7 +63,7 @@ impl<S: Scheduler> Manager<S> {
         let work = work(Arc::clone(&self.shared), job);
         Some(tokio::spawn(async move {
             if let Some(event) = work.await {
-                let _ = inbox.send(Message::Happened { key, event, asker }).await;
+                let _ = inbox.send(Message::Happened { key, event, asker, move_number }).await;
             }
         }))
     }
@@ -65,12 +80,26 @@ impl<S: Scheduler> Manager<S> {
         self.move_files(key, |desk| async move { Event::StagedOut(staging::stage_out(desk).await) });
     }
 
+    /// Breaks off what is being moved; what still comes of it is dropped. The task is kept, so that whoever goes on with the same
+    /// files can wait for its end.
+    pub(super) fn abort_move(&mut self, key: JobKey) {
+        self.with(key, |entry| {
+            entry.move_number = entry.move_number.wrapping_add(1);
+            entry.moving.iter().for_each(JoinHandle::abort);
+        });
+    }
+
     fn move_files<F>(&mut self, key: JobKey, work: impl FnOnce(Desk) -> F + Send + 'static)
     where
         F: Future<Output = Event> + Send + 'static,
     {
         let places = Arc::clone(&self.transfers);
-        let task = self.work(key, None, |shared, job| async move {
+        let Some(entry) = self.jobs.get_mut(&key) else { return };
+        let (previous, number) = (entry.moving.take(), entry.move_number);
+        let task = self.work_on(key, None, Some(number), |shared, job| async move {
+            if let Some(previous) = previous {
+                let _ = previous.await;
+            }
             let identity = shared.identities.get(&job.origin.identity).await;
             let trust = shared.site.trust.clone();
             let desk = Desk {
@@ -86,6 +115,7 @@ impl<S: Scheduler> Manager<S> {
                 limits: shared.site.limits,
                 places,
                 reports: shared.inbox.clone(),
+                number,
             };
             Some(work(desk).await)
         });
@@ -99,7 +129,11 @@ impl<S: Scheduler> Manager<S> {
                 Ok(places) => places,
                 Err(failure) => return Some(Event::Submitted(Err(failure))),
             };
-            let submitted = shared.scheduler.submit(launch(&job, &shared.site, places)).await;
+            let launch = launch(&job, &shared.site, places);
+            if job.spec.save_description {
+                description::save(&job, &launch, &shared.site);
+            }
+            let submitted = shared.scheduler.submit(launch).await;
             Some(Event::Submitted(submitted.map_err(Failure::from)))
         });
     }
@@ -123,6 +157,17 @@ impl<S: Scheduler> Manager<S> {
         });
     }
 
+    /// Asks for the present state of one job; it comes as an event.
+    pub(super) fn adopt(&self, key: JobKey) {
+        let Some(id) = self.jobs.get(&key).map(|entry| entry.job.scheduler_id.clone()) else { return };
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            if let Err(error) = shared.scheduler.adopt(vec![(key, id)]).await {
+                tracing::error!(job = %key, %error, "a job that was taken up again is not watched");
+            }
+        });
+    }
+
     pub(super) fn release(&self, key: JobKey) {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move { shared.scheduler.forget(key).await });
@@ -143,7 +188,8 @@ impl<S: Scheduler> Manager<S> {
             let is_known = job.spec.cleans_up();
             let cleaning = tokio::task::spawn_blocking(move || staging::clean_up(&job, &files));
             if cleaning.await.is_ok() && is_known {
-                let _ = inbox.send(Message::Happened { key, event: Event::Cleaned, asker: None }).await;
+                let event = Event::Cleaned;
+                let _ = inbox.send(Message::Happened { key, event, asker: None, move_number: None }).await;
             }
         }));
     }
@@ -180,15 +226,17 @@ impl<S: Scheduler> Manager<S> {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             let renewed = match files.write_proxy(credential.to_pem().as_bytes()) {
-                Ok(()) => {
-                    shared.identities.offer(credential).await.map(drop).map_err(|error| error.to_string())
-                }
+                Ok(()) => shared.identities.offer(credential).await.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
+            if let Some(news) = renewed.as_ref().ok().and_then(|identity| identity.news()) {
+                // The manager is gone when nobody listens.
+                let _ = shared.inbox.send(news).await;
+            }
             if let Err(error) = &renewed {
                 tracing::warn!(job = %key, error, "renewed credential not in place");
             }
-            let _ = reply.send(renewed.map_err(|_| GramError::DELEGATION_FAILED));
+            let _ = reply.send(renewed.map(drop).map_err(|_| GramError::DELEGATION_FAILED));
         });
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::job::{FilePair, Staging};
 use proptest::prelude::*;
 
-fn around() -> Surroundings {
+pub(super) fn around() -> Surroundings {
     Surroundings {
         home: "/home/alice".into(),
         logname: "alice".into(),
@@ -88,7 +88,9 @@ fn the_error_numbers_of_a_fork_service() {
         ("(file_stage_out=(a https://vm:1/b)(x-gass-cache://c file:///d))", 0),
         ("(file_clean_up=a 'b c')", 0),
         ("(scratch_dir=/tmp)", 0),
-        ("(scratch_dir='')", 136),
+        ("(scratch_dir='')", 0),
+        ("(file_stage_in=(/etc/hostname b))", 0),
+        ("(file_stage_out=(a /tmp/b))", 0),
         ("(scratch_dir=a b)", 146),
         ("(directory=$(SCRATCH_DIRECTORY))", 39),
         ("(gass_cache=a b)", 137),
@@ -111,6 +113,8 @@ fn the_error_numbers_of_a_fork_service() {
             0,
         ),
         ("(expiration=abc)", 0),
+        ("(savejobdescription=yes)(logpattern=/tmp/log)", 0),
+        ("(savejobdescription=maybe)", 134),
     ] {
         assert_eq!(code(&format!("&(executable=/bin/date){attributes}")), expected, "{attributes}");
     }
@@ -128,6 +132,11 @@ fn the_error_numbers_of_a_fork_service() {
         ("&(executable=file:///bin/date)", 5),
         ("&(executable=ftp://h/bin/date)", 43),
         ("&(restart=nonsense)", 113),
+        ("&(restart=(a))", 113),
+        ("&(restart='https://vm:1/1/2/')(proxy_timeout=soon)", 153),
+        ("&(restart='https://vm:1/1/2/')(stdout_position=5)", 117),
+        ("&(restart='https://vm:1/1/2/')(stderr_position=(0))", 118),
+        ("&(restart='https://vm:1/1/2/')(stdout=a b)", 65),
         ("&(restart='https://vm:1/1/2/')(executable=a)", 140),
     ] {
         assert_eq!(code(text), expected, "{text}");
@@ -138,7 +147,7 @@ fn the_error_numbers_of_a_fork_service() {
 #[test]
 fn refusals_name_the_attribute() {
     for attributes in
-        ["(file_stage_in=(a b))", "(scratch_dir='')", "(username=bob)", "(loglevel=LOUD)", "(count=0)"]
+        ["(file_stage_in=(a b))", "(scratch_dir=(a))", "(username=bob)", "(loglevel=LOUD)", "(count=0)"]
     {
         let text = format!("&(executable=a){attributes}");
         let failure = read(text.as_bytes(), &around()).unwrap_err();
@@ -158,6 +167,7 @@ fn defaults() {
     assert_eq!(spec.gass_cache, "/home/alice/.globus/.gass_cache".into());
     assert_eq!((spec.count, spec.job_type), (1, JobType::Multiple));
     assert_eq!((spec.two_phase, spec.expiration, spec.dry_run), (None, 14_400, false));
+    assert!(!spec.save_description && spec.staging.is_none());
 }
 
 #[test]
@@ -296,7 +306,10 @@ fn the_canonical_text_keeps_variables() {
 #[test]
 fn a_restart_names_its_job() {
     let request = read(b"&(restart='https://vm:1/11/22/')(stdout=/x)", &around()).unwrap();
-    assert_eq!(request, Request::Restart { key: JobKey { high: 11, low: 22 } });
+    let Request::Restart { key, update } = request else { panic!("{request:?}") };
+    assert_eq!(key, JobKey { high: 11, low: 22 });
+    assert_eq!(update.stdout, Some(Output::File("/x".into())));
+    assert_eq!((update.stderr, update.remote_io_url), (None, None));
 }
 
 proptest! {

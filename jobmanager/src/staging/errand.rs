@@ -103,6 +103,7 @@ async fn send(desk: &Desk, role: FileRole, from: &Origin, to: &Target) -> Result
     let from = match from {
         Origin::File(path) => path.clone(),
         Origin::Cache(name) => cached::find(desk, name).await?,
+        Origin::Entry(entry) => cached::create(desk, entry).await?,
     };
     let temporary = temporary(desk, role);
     match to {

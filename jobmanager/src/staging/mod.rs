@@ -87,11 +87,14 @@ pub struct Desk {
     pub places: Arc<Semaphore>,
     /// Who hears how far each file is.
     pub reports: Inbox,
+    /// Which of the job's moves this is.
+    pub number: u32,
 }
 
 impl Desk {
     async fn report(&self, file: FileProgress) {
-        let message = Message::Happened { key: self.job.key, event: Event::FileMoved(file), asker: None };
+        let (key, event) = (self.job.key, Event::FileMoved(file));
+        let message = Message::Happened { key, event, asker: None, move_number: Some(self.number) };
         // The manager is gone when nobody listens.
         let _ = self.reports.send(message).await;
     }
@@ -101,7 +104,7 @@ impl Desk {
 /// `file_stage_in_shared` (135). What is there already is left alone.
 ///
 /// # Errors
-/// The first failure, in the order of the request.
+/// The first failure, in the order in which stock would come to it.
 pub async fn fetch(desk: Desk) -> Result<(), Failure> {
     if let Some(path) = desk.job.spec.scratch() {
         scratch::make(path.as_path()).map_err(|error| {
@@ -125,7 +128,7 @@ pub async fn deliver(desk: Desk) -> Result<(), Failure> {
 /// Sends the files of `file_stage_out` (155).
 ///
 /// # Errors
-/// The first failure, in the order of the request.
+/// The first failure, in the order in which stock would come to it.
 pub async fn stage_out(desk: Desk) -> Result<(), Failure> {
     let plan = plan::outputs(&desk.job);
     run::run(Arc::new(desk), plan).await

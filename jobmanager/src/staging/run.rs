@@ -18,7 +18,7 @@ use tokio::{
 /// Carries out all steps.
 ///
 /// # Errors
-/// The failure of the first step in the order of the request that failed; what comes after it is broken off.
+/// The failure of the first step of the plan that failed; what comes after it is broken off.
 pub(super) async fn run(desk: Arc<Desk>, steps: Vec<Step>) -> Result<(), Failure> {
     for group in groups(steps) {
         run_group(&desk, group).await?;
