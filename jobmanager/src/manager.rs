@@ -51,6 +51,9 @@ use tokio::{
 
 /// Messages that may wait for the manager; senders wait beyond.
 pub(crate) const INBOX: usize = 4096;
+/// Jobs being handed to the scheduler at once: what one is started with takes more memory than the job, and thousands may come
+/// together.
+const MAX_SUBMISSIONS: usize = 128;
 /// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time. A large array is remembered
 /// whole, and a request for many jobs that is offered again finds all of them.
 const MAX_FINISHED: usize = 10_000;
@@ -84,6 +87,7 @@ pub struct Manager<S> {
     look_at: Option<Instant>,
     outgoing: Outgoing,
     transfers: Arc<Semaphore>,
+    submissions: Arc<Semaphore>,
     gate: Arc<Gate>,
     /// Jobs by the request that made them: one that is offered again makes no second.
     requests: HashMap<String, JobKey>,
@@ -122,6 +126,7 @@ impl<S: Scheduler> Manager<S> {
             timers: BTreeSet::new(),
             outgoing,
             transfers,
+            submissions: Arc::new(Semaphore::new(MAX_SUBMISSIONS)),
             gate,
             requests: HashMap::with_capacity(stored.len()),
             unsettled: 0,
