@@ -171,6 +171,17 @@ impl MortalSite {
         roles.iter().flat_map(|role| self.found(*role)).filter_map(pss).sum()
     }
 
+    /// A number of `/proc/<pid>/status` of the one process of this role, such as `VmRSS` (kB).
+    #[track_caller]
+    pub fn status_number(&self, role: Role, name: &str) -> u64 {
+        let pids: Vec<Pid> = self.found(role).into_iter().map(|(pid, _)| pid).collect();
+        let [pid] = pids.as_slice() else { panic!("not exactly one {role:?}: {pids:?}") };
+        let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("no number {name} in {status}"))
+    }
+
     /// The processes of a role.
     fn processes(&self, role: Role) -> Vec<OwnedFd> {
         self.found(role).into_iter().map(|(_, process)| process).collect()

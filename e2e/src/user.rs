@@ -39,6 +39,8 @@ pub const CLASSIC: &[&str] = &[
     "globus-job-get-output",
     "globus-job-cancel",
     "globus-job-clean",
+    "globus-gass-cache",
+    "globus-gass-cache-destroy",
     "globus-gass-server",
     "globus-gass-server-shutdown",
     "grid-proxy-init",

@@ -1,7 +1,7 @@
 //! HTTP bodies that stream, so that memory stays flat whatever the size of a file.
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame};
+use hyper::body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -17,6 +17,7 @@ pub use reading::{Reading, Version, Wanted};
 pub use servers::Make;
 pub use writing::{Upload, Writing};
 
+use crate::appending::Duplex;
 use crate::body::BLOCK;
 use crate::listing::{self, Entry, MAX_LISTING};
 use crate::{GassError, ReprDigest, Url, digest};
@@ -325,6 +326,13 @@ impl Client {
         }
         let connecting = Connection::open(self.connector.as_ref(), url, expect);
         timeout(CONNECT, connecting).await.unwrap_or_else(|_| {
+            Err(GassError::TimedOut { url: url.clone(), doing: "connecting", limit: CONNECT })
+        })
+    }
+
+    /// A connection without HTTP: TCP and, for https, TLS.
+    pub(crate) async fn dial(&self, url: &Url, expect: &Expect) -> Result<Box<dyn Duplex>, GassError> {
+        timeout(CONNECT, connection::dial(self.connector.as_ref(), url, expect)).await.unwrap_or_else(|_| {
             Err(GassError::TimedOut { url: url.clone(), doing: "connecting", limit: CONNECT })
         })
     }

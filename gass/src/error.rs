@@ -112,6 +112,14 @@ pub enum GassError {
         /// What was wrong.
         source: hyper::Error,
     },
+    /// The connection broke while data was being sent; how much of it has arrived, nobody can tell.
+    #[error("{url}: the connection broke: {source}")]
+    Broken {
+        /// Where to.
+        url: Url,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The server did nothing for too long.
     #[error("{url}: nothing happened for {} seconds while {doing}", limit.as_secs())]
     TimedOut {
@@ -194,6 +202,7 @@ impl GassError {
             | Self::Truncated { .. }
             | Self::Checksum { .. }
             | Self::Protocol { .. }
+            | Self::Broken { .. }
             | Self::TimedOut { .. } => Blame::Network,
             Self::Security { source, .. } => blame_of_handshake(source),
             Self::Refused { status: 408 | 409 | 425 | 429 | 500 | 502..=504, .. } => Blame::Server,

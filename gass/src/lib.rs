@@ -8,6 +8,7 @@
 //! | [`cache`] | the URL-keyed cache on disk, shared with stock programs |
 //! | [`mod@file`] | files as a program sees them: open a URL, read, write, seek, close |
 //! | [`client`] | one request to one server: GET, PUT, append, listings; kept connections |
+//! | [`appending`] | an append that stays open, for output that streams |
 //! | [`copy`] | files from place to place, whole or not at all: retries, resuming, checksums, many at once |
 //! | [`digest`] | checksums as HTTP names them |
 //! | [`listing`] | what is in a directory of a server |
@@ -17,6 +18,7 @@
 //!
 //! Not supported: ASCII mode.
 
+pub mod appending;
 mod body;
 pub mod cache;
 pub mod client;
@@ -29,6 +31,7 @@ pub mod range;
 pub mod server;
 pub mod url;
 
+pub use appending::Appending;
 pub use cache::{Cache, CacheError};
 pub use client::Client;
 pub use digest::ReprDigest;

@@ -343,6 +343,14 @@ impl JobSpec {
         matches!(self.stdout, Output::Deliver(_)) || matches!(self.stderr, Output::Deliver(_))
     }
 
+    /// Output goes to a URL, and can go there while the job runs.
+    pub fn streams(&self) -> bool {
+        [&self.stdout, &self.stderr].into_iter().any(|output| match output {
+            Output::Deliver(to) => to.iter().any(|destination| matches!(destination, Destination::Url(_))),
+            Output::File(_) | Output::Cache(_) => false,
+        })
+    }
+
     /// The GASS cache is used: by a stream, or for what is fetched.
     pub fn uses_cache(&self) -> bool {
         self.fetches_to_cache() || self.cache_entries().next().is_some()
@@ -379,6 +387,24 @@ impl Job {
     /// DONE or FAILED.
     pub fn is_terminal(&self) -> bool {
         self.state.is_terminal()
+    }
+
+    /// Its processes may still write output, or have yet to begin.
+    pub fn may_write(&self) -> bool {
+        match self.phase {
+            Phase::Uncommitted { .. }
+            | Phase::StagingIn
+            | Phase::Submitting
+            | Phase::Submitted
+            | Phase::Cancelling
+            | Phase::Stopped { expires: None } => true,
+            Phase::Delivering { .. }
+            | Phase::StagingOut
+            | Phase::Uncollected { .. }
+            | Phase::Parked { .. }
+            | Phase::Stopped { expires: Some(_) }
+            | Phase::Over { .. } => false,
+        }
     }
 
     /// Nobody waits for anything any more: the manager may exit.

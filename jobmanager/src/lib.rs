@@ -15,6 +15,7 @@
 //! | [`callback`] | state updates to clients |
 //! | [`environment`], [`description`] | what a job is started with, and telling its owner |
 //! | [`staging`] | moving its files |
+//! | [`stream`] | output while the job runs: to its URLs, and to whoever reads it |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
 //! | [`store`] | durability |
 //! | [`clock`] | the time that deadlines are kept in |
@@ -44,6 +45,7 @@ mod serve;
 pub mod site;
 pub mod staging;
 pub mod store;
+pub mod stream;
 
 pub use config::Config;
 pub use serve::run;
@@ -67,6 +69,7 @@ pub(crate) fn site_for_tests(folder: &std::path::Path) -> site::Site {
         trust: gsi::TrustDirectory::open(folder).unwrap(),
         globus_location: "/usr".into(),
         machine: request::MachineFacts::default(),
+        output_stall: std::time::Duration::from_secs(5),
         inherited: vec![("PATH".into(), "/usr/bin:/bin".into())],
         limits: staging::Limits::default(),
     }

@@ -6,12 +6,13 @@ use crate::{
     launch::JobKey,
     machine::Answer,
     manager::{Inbox, Message},
+    stream::reader,
 };
 use gram::{
     GramError, JobState,
     exchange::{self, ExchangeError},
     wire::{
-        MAX_BODY, Query, QueryReply,
+        MAX_BODY, OutputRange, Query, QueryReply,
         bulk::{BulkQuery, MAX_QUERY},
     },
 };
@@ -98,7 +99,7 @@ impl Serving {
             return Ok(bulk::answer_all(&self.inbox, identity, stream, query).await?);
         }
         let reply = self.answer(identity, &mut stream, &head.uri, &body).await;
-        exchange::write_message(&mut stream, &reply.encode(), Instant::now() + EXCHANGE).await?;
+        exchange::write_message(&mut stream, &reply, Instant::now() + EXCHANGE).await?;
         exchange::close(stream).await;
         Ok(())
     }
@@ -109,25 +110,44 @@ impl Serving {
         stream: &mut SecureStream,
         uri: &str,
         body: &[u8],
-    ) -> QueryReply {
+    ) -> Vec<u8> {
         let peer = &stream.peer().identity;
         if *peer != identity.subject {
             tracing::warn!(%peer, owner = %identity.subject, uri, "query by somebody else refused");
-            return QueryReply::failed(GramError::AUTHORIZATION);
+            return QueryReply::failed(GramError::AUTHORIZATION).encode();
         }
         let query = match Query::decode(body) {
             Ok(query) => query,
             Err(error) => {
                 tracing::info!(uri, %error, "query not understood");
-                return QueryReply::failed(error.code());
+                return QueryReply::failed(error.code()).encode();
             }
         };
-        let Some(key) = job_of(uri) else { return QueryReply::unknown_job() };
+        let Some(key) = job_of(uri) else { return QueryReply::unknown_job().encode() };
         tracing::debug!(job = %key, %query, "query");
-        if query == Query::Renew {
-            return self.renew(identity, stream, key).await;
+        match query {
+            Query::Renew => self.renew(identity, stream, key).await.encode(),
+            Query::Output(range) => self.read_output(identity, key, range).await,
+            query => self.ask(identity, key, query).await.encode(),
         }
-        self.ask(identity, key, query).await
+    }
+
+    /// Reads a part of the job's output; the manager only says where it is.
+    async fn read_output(&self, identity: &Identity, key: JobKey, range: OutputRange) -> Vec<u8> {
+        let look = || {
+            let (reply, answer) = oneshot::channel();
+            let (identity, stream) = (identity.subject.clone(), range.stream);
+            let (inbox, message) = (self.inbox.clone(), Message::Output { key, identity, stream, reply });
+            async move {
+                inbox.send(message).await.ok()?;
+                answer.await.ok()
+            }
+        };
+        match reader::read(key, range, look).await {
+            Ok(reply) => reply.encode(),
+            Err(GramError::JOB_CONTACT_NOT_FOUND) => QueryReply::unknown_job().encode(),
+            Err(code) => QueryReply::failed(code).encode(),
+        }
     }
 
     /// Passes a query to the manager.

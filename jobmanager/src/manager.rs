@@ -6,6 +6,7 @@
 //! | `message.rs` | what the manager is told |
 //! | `bulk.rs` | questions about many jobs |
 //! | `batch.rs` | saving before telling: actions wait for the save that covers them |
+//! | `output.rs` | output while the job runs |
 //! | `expiry.rs` | credentials that end |
 //! | `restart.rs`, `stdio_update.rs` | what restarts and the signals 7 and 8 need besides the state machine |
 //! | `work.rs` | what takes time, in tasks of its own |
@@ -15,6 +16,7 @@ mod batch;
 pub(crate) mod bulk;
 mod expiry;
 mod message;
+mod output;
 mod restart;
 mod stdio_update;
 #[cfg(test)]
@@ -35,6 +37,7 @@ use crate::{
     scheduler::{Outcome, Scheduler, SchedulerEvent},
     site::Site,
     store::{Store, Stored},
+    stream::Streaming,
 };
 use batch::{Batch, Entry};
 use expiry::Expiry;
@@ -70,6 +73,8 @@ pub struct Shared<S> {
     pub scheduler: S,
     /// Credentials and listeners.
     pub identities: Arc<Identities>,
+    /// Output on its way.
+    pub streaming: Arc<Streaming>,
     /// Where tasks report.
     pub inbox: Inbox,
 }
@@ -274,6 +279,9 @@ impl<S: Scheduler> Manager<S> {
                     self.take(key, event, Some(reply));
                 }
             }
+            Message::Output { key, identity, stream, reply } => {
+                self.tell_output(key, &identity, stream, reply);
+            }
             Message::Restart { key, identity, scheduler, restart, reply } => {
                 self.restart(key, &identity, &scheduler, restart, reply);
             }
@@ -284,7 +292,8 @@ impl<S: Scheduler> Manager<S> {
             Message::Bulk(ask) => self.hear_bulk(ask),
             Message::Renew { key, credential, reply } => self.renew(key, *credential, reply),
             Message::Happened { key, event, asker, move_number } => {
-                let is_current = |entry: &Entry| move_number.is_none_or(|number| number == entry.move_number);
+                let is_current =
+                    |entry: &Box<Entry>| move_number.is_none_or(|number| number == entry.move_number);
                 if self.jobs.get(&key).is_some_and(is_current) {
                     self.take(key, event, asker);
                 }
@@ -360,6 +369,7 @@ impl<S: Scheduler> Manager<S> {
     fn take(&mut self, key: JobKey, event: Event, asker: Option<Asker>) {
         let Some(entry) = self.jobs.get_mut(&key) else { return };
         let before = (entry.job.phase, entry.job.state, entry.job.is_settled());
+        let might_write = entry.job.may_write();
         let (job, mut actions) = step(entry.job.clone(), event, self.clock.now());
         entry.job = job;
         let after = (entry.job.phase, entry.job.state, entry.job.is_settled());
@@ -368,6 +378,9 @@ impl<S: Scheduler> Manager<S> {
                 job = %key, request = entry.job.origin.request_id, phase = ?after.0, state = %after.1.name(),
                 failure = entry.job.failure_code().0, "job"
             );
+        }
+        if might_write && !entry.job.may_write() {
+            self.shared.streaming.readers.ended(key);
         }
         match (before.2, after.2) {
             (false, true) => self.unsettled = self.unsettled.saturating_sub(1),

@@ -168,7 +168,7 @@ fn serve(arguments: &[OsString]) -> ExitCode {
         runtime.map_err(|error| error.to_string())?.block_on(work)
     });
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(reason) => {
             out("Error: Failed to initialize gass server library");
             err(reason);
@@ -204,7 +204,8 @@ fn credentials() -> Result<Security, String> {
     }
 }
 
-async fn run(plan: Plan, security: Security) -> Result<(), String> {
+/// Until a client or a signal ends it; the exit code.
+async fn run(plan: Plan, security: Security) -> Result<u8, String> {
     let broken = |error: io::Error| error.to_string();
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate()).map_err(broken)?, signal(SignalKind::interrupt()).map_err(broken)?);
@@ -220,33 +221,20 @@ async fn run(plan: Plan, security: Security) -> Result<(), String> {
     if !plan.silent {
         prompt(format_args!("{}\n", server.url()));
     }
-    let killed_by = tokio::select! {
-        () = server.asked_to_stop() => None,
-        _ = terminate.recv() => Some(rustix::process::Signal::TERM),
-        _ = interrupt.recv() => Some(rustix::process::Signal::INT),
-    };
-    match killed_by {
-        None => {
-            server.drain(FAREWELL).await;
-            Ok(())
-        }
-        // As whoever started it expects of the original: ended by the signal, but with all lines written.
-        Some(signal) => {
-            drop(server);
-            end_by(signal)
-        }
+    // As a shell sees the original, which the signal kills.
+    tokio::select! {
+        () = server.asked_to_stop() => {}
+        _ = terminate.recv() => return Ok(128 + 15),
+        _ = interrupt.recv() => return Ok(128 + 2),
     }
-}
-
-fn end_by(signal: rustix::process::Signal) -> Result<(), String> {
-    let number = u8::try_from(signal.as_raw()).unwrap_or_default();
-    std::process::exit(i32::from(128 + number))
+    server.drain(FAREWELL).await;
+    Ok(0)
 }
 
 fn shutdown(arguments: &[OsString]) -> ExitCode {
-    let parsed = match parse(SHUTDOWN_OPTIONS, Order::Mixed, arguments) {
-        Ok(parsed) => parsed,
-        Err(_) => Parsed { operands: arguments.to_vec(), ..Parsed::default() },
+    let Ok(parsed) = parse(SHUTDOWN_OPTIONS, Order::Mixed, arguments) else {
+        // An option it does not know is a URL to the original, and leads nowhere.
+        return if arguments.len() == 1 { ExitCode::FAILURE } else { no_url() };
     };
     if parsed.has("-help") {
         SHUTDOWN.print_page(&pages::help(&SHUTDOWN));
@@ -256,7 +244,7 @@ fn shutdown(arguments: &[OsString]) -> ExitCode {
         return code;
     }
     let [url] = parsed.operands.as_slice() else {
-        return SHUTDOWN.usage_error("option  : GASS URL must be provided");
+        return no_url();
     };
     let url = format!("{}/dev/globus_gass_client_shutdown", url.to_string_lossy());
     // What the original copies there is of no importance; that it says nothing, and always fails, is.
@@ -272,6 +260,10 @@ fn shutdown(arguments: &[OsString]) -> ExitCode {
         client.put(&url, &Expect::Myself, &mut io::Cursor::new(b"stop\n")).await.map(drop).map_err(drop)
     });
     ExitCode::FAILURE
+}
+
+fn no_url() -> ExitCode {
+    SHUTDOWN.usage_error("option  : GASS URL must be provided")
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@
 mod cached_output;
 mod cert_info;
 mod certificate_text;
+mod gass_cache;
+mod gass_cache_destroy;
 mod gass_server;
 mod globusrun;
 mod job_cancel;
@@ -67,6 +69,8 @@ pub const PROGRAMS: &[&Program] = &[
     &job_get_output::PROGRAM,
     &job_cancel::PROGRAM,
     &job_clean::PROGRAM,
+    &gass_cache::PROGRAM,
+    &gass_cache_destroy::PROGRAM,
     &gass_server::SERVER,
     &gass_server::SHUTDOWN,
     &proxy_init::PROGRAM,

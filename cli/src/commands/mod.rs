@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod audit;
 pub mod ca;
+pub mod cache;
 pub mod cancel;
 pub mod cert;
 pub mod check;
@@ -74,6 +75,7 @@ enum Command {
     Signal(signal::Args),
     Clean(clean::Args),
     List(list::Args),
+    Cache(cache::Args),
     Ping(ping::Args),
     Cp(cp::Args),
     Gass(gass::Args),
@@ -143,6 +145,7 @@ impl Command {
             Command::Signal(args) => args.run(ui)?,
             Command::Clean(args) => args.run(ui)?,
             Command::List(args) => args.run(ui)?,
+            Command::Cache(args) => args.run(ui)?,
             Command::Ping(args) => args.run(ui)?,
             Command::Cp(args) => args.run(ui)?,
             Command::Gass(args) => args.run(ui)?,

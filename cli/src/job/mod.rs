@@ -3,6 +3,7 @@
 
 pub mod bulk;
 pub mod command;
+pub mod follow;
 pub mod many;
 pub mod output;
 pub mod record;

@@ -50,8 +50,9 @@ fn help_explains_every_option_of_the_original() {
 fn help_and_version_go_where_the_original_puts_them() {
     let Some(pair) = Pair::new() else { return };
     let (mut lines, mut versions): (Vec<[&str; 2]>, Vec<[&str; 2]>) = Default::default();
-    for program in PROGRAMS {
-        lines.extend([[program, "-help"], [program, "-usage"]]);
+    // The stock globus-gass-cache-destroy knows no such options: its help is a failure.
+    for program in PROGRAMS.iter().filter(|program| **program != "globus-gass-cache-destroy") {
+        lines.extend([[*program, "-help"], [*program, "-usage"]]);
         // These three print nothing, or a warning of the perl interpreter, which is no example to follow.
         if !["globus-job-run", "globus-job-submit", "grid-mapfile-check-consistency"].contains(program) {
             // The proxy tools print the name of their package.

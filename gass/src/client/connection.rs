@@ -2,6 +2,7 @@
 
 use super::refusable::Refusable;
 use super::{MAX_HEADERS, not_http};
+use crate::appending::Duplex;
 use crate::body::UploadBody;
 use crate::{GassError, Url};
 use bytes::Bytes;
@@ -12,7 +13,6 @@ use hyper::client::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 
 /// What requests carry.
@@ -25,6 +25,27 @@ pub(super) struct Connection {
     requests: u64,
 }
 
+/// TCP and, for https, TLS: shows and checks credentials. Without a deadline.
+pub(super) async fn dial(
+    connector: Option<&Connector>,
+    url: &Url,
+    expect: &Expect,
+) -> Result<Box<dyn Duplex>, GassError> {
+    let Url::Http { secure, host, port, .. } = url else { return Err(not_http(url)) };
+    let stream = endpoint::dial(host, *port)
+        .await
+        .map_err(|source| GassError::Unreachable { url: url.clone(), source })?;
+    if !*secure {
+        return Ok(Box::new(stream));
+    }
+    let connector = connector.ok_or_else(|| GassError::NoCredential { url: url.clone() })?;
+    let stream: SecureStream = connector
+        .connect(stream, expect)
+        .await
+        .map_err(|source| GassError::Security { url: url.clone(), source: source.into() })?;
+    Ok(Box::new(stream))
+}
+
 impl Connection {
     /// Dials, and shows and checks credentials for https. Without a deadline.
     pub(super) async fn open(
@@ -32,25 +53,7 @@ impl Connection {
         url: &Url,
         expect: &Expect,
     ) -> Result<Self, GassError> {
-        let Url::Http { secure, host, port, .. } = url else { return Err(not_http(url)) };
-        let stream = endpoint::dial(host, *port)
-            .await
-            .map_err(|source| GassError::Unreachable { url: url.clone(), source })?;
-        if !*secure {
-            return Self::over(url, stream).await;
-        }
-        let connector = connector.ok_or_else(|| GassError::NoCredential { url: url.clone() })?;
-        let stream: SecureStream = connector
-            .connect(stream, expect)
-            .await
-            .map_err(|source| GassError::Security { url: url.clone(), source: source.into() })?;
-        Self::over(url, stream).await
-    }
-
-    async fn over<S>(url: &Url, stream: S) -> Result<Self, GassError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+        let stream = dial(connector, url, expect).await?;
         let (sender, connection) = http1::Builder::new()
             .title_case_headers(true)
             .max_buf_size(MAX_HEADERS)

@@ -12,7 +12,8 @@ impl Turn {
             return self.refuse(GramError::JOB_CONTACT_NOT_FOUND);
         }
         match query {
-            Query::Status | Query::Renew => self.answer(),
+            // Parts of the output are read past the machine.
+            Query::Status | Query::Renew | Query::Output(_) => self.answer(),
             Query::Cancel => self.cancel(),
             Query::Register { mask, url } => self.register(mask, url),
             Query::Unregister { url } => self.unregister(&url),
@@ -170,6 +171,7 @@ impl Turn {
             Phase::Submitting | Phase::Submitted => {
                 self.tell(JobState::Failed, GramError::JM_STOPPED);
                 self.enter(Phase::Stopped { expires: None });
+                self.stop_stream();
                 self.answer();
             }
             Phase::Uncollected { .. } => {

@@ -20,8 +20,10 @@ impl Turn {
             | Phase::Submitting
             | Phase::Submitted
             | Phase::Cancelling => {
+                let new_output = !update.is_empty();
                 let new_remote_io = self.merge(update);
                 self.changed = true;
+                self.restream(new_output);
                 if new_remote_io { self.act(Action::WriteRemoteIo) } else { self.answer() }
             }
             // Output is on its way, or nobody looks after the job: only a restart helps.
@@ -31,6 +33,13 @@ impl Turn {
             | Phase::Parked { .. }
             | Phase::Stopped { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
             Phase::Over { .. } => self.refuse(GramError::JOB_CONTACT_NOT_FOUND),
+        }
+    }
+
+    /// The job runs, and all of its output goes to its new destinations.
+    pub(super) fn restream(&mut self, new_output: bool) {
+        if new_output && self.job.phase == Phase::Submitted && !self.job.lapsed {
+            self.act(Action::Restream);
         }
     }
 

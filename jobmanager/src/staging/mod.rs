@@ -40,6 +40,7 @@ use crate::{
     machine::Event,
     manager::{Inbox, Message},
     site::JobFiles,
+    stream::Streaming,
 };
 use gram::GramError;
 use std::{num::NonZeroU16, sync::Arc, time::Duration};
@@ -87,6 +88,8 @@ pub struct Desk {
     pub places: Arc<Semaphore>,
     /// Who hears how far each file is.
     pub reports: Inbox,
+    /// What has been carrying the job's output while it ran.
+    pub streaming: Arc<Streaming>,
     /// Which of the job's moves this is.
     pub number: u32,
 }

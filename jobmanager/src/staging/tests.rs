@@ -9,6 +9,7 @@ use crate::{
     launch::JobKey,
 };
 use gass::{Access, Server, server::Security, server::Settings};
+use std::pin::Pin;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -79,7 +80,12 @@ impl Stage {
     }
 
     fn desk(&self) -> Desk {
+        let site = crate::site_for_tests(self.folder.path());
+        let clients = Box::new(|_| -> Pin<Box<dyn Future<Output = _> + Send>> {
+            Box::pin(async { Ok(gass::Client::insecure()) })
+        });
         Desk {
+            streaming: Arc::new(Streaming::with(Arc::new(site), clients)),
             job: self.job.clone(),
             files: crate::site_for_tests(self.folder.path()).job_files(self.job.key),
             credentials: Box::new(|| Ok(gass::Client::insecure())),

@@ -1,8 +1,8 @@
 //! `gridiron gass serve`: a file server until it is told to stop.
 
 use crate::{
-    commands::serve::stop_signal, exit::Exit, failure::Failure, runtime::block_on_all_cores, session::Session,
-    ui::Ui,
+    commands::serve::stop_signal, exit::Exit, failure::Failure, runtime::block_on_all_cores,
+    session::Session, ui::Ui,
 };
 use gass::{
     Access, Server,
@@ -27,7 +27,7 @@ const FAREWELL: Duration = Duration::from_secs(30);
   gridiron gass serve --root /srv/public --insecure --port 8080
 
 A file has the path it has on this machine, https://HOST:PORT/home/ann/data/file, or starts with the path before the `=`.")]
-pub struct Args {
+pub(super) struct Args {
     /// Serve this directory: [URLPATH=]DIR[:ro|:rw], read-only unless :rw; may be repeated [default: the working directory,
     /// read-only, unless --stdout or --stderr is given]
     #[arg(short, long, value_name = "DIR")]
@@ -100,7 +100,8 @@ impl Args {
             given => given,
         };
         let wrong = |error: gass::server::ExportError| {
-            Failure::new(Exit::Usage, error.to_string()).try_this("--root DIR, --root DIR:rw, --root /name=DIR")
+            Failure::new(Exit::Usage, error.to_string())
+                .try_this("--root DIR, --root DIR:rw, --root /name=DIR")
         };
         let exports: Result<Vec<Export>, _> = roots.iter().map(|root| Export::parse(root)).collect();
         Files::exported(exports.map_err(wrong)?, Tildes { own: true, others: true }).map_err(wrong)
