@@ -7,7 +7,7 @@ use std::{env, fs, time::Duration};
 
 /// How many, and for how many seconds short jobs come and go.
 const JOBS: u64 = 10_000;
-const CHURN: u64 = 20;
+const CHURN: u64 = 10;
 /// What the job manager remembers of a short job for five minutes after its end, in KiB …
 const KIB_PER_FINISHED_JOB: u64 = 16;
 /// … so that only a run of so many seconds can show that memory stays where it is …
