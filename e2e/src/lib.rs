@@ -27,6 +27,7 @@
 //! | [`gass`] | file servers of either make, and wires that break |
 //! | [`stock_site`], [`our_site`] | a running site of either make |
 //! | [`mortal_site`] | a site of ours whose processes are killed |
+//! | [`crowd`] | very many live jobs, measured |
 //! | [`command`] | running a program with a deadline |
 //! | [`processes`] | stopping everything a site has started |
 #![allow(
@@ -38,6 +39,7 @@
 pub mod accounts;
 pub mod by_hand;
 pub mod command;
+pub mod crowd;
 pub mod forgery;
 pub mod gass;
 pub mod mortal_site;
