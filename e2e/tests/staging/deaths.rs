@@ -204,6 +204,17 @@ fn killed_while_the_job_runs() {
     scene.finish(client);
 }
 
+/// Its end is learnt from the reaper, and that it was ACTIVE is told all the same.
+#[test]
+fn killed_and_the_job_ends_meanwhile() {
+    let Some(mut scene) = Scene::new() else { return };
+    let client = scene.big.start(&scene.user, scene.site.contact());
+    scene.big.wait_for_start();
+    scene.big.go();
+    scene.kill();
+    scene.finish(client);
+}
+
 #[test]
 fn killed_while_output_is_sent() {
     Scene::dies_during("PUT /out2");
