@@ -174,6 +174,16 @@ impl MortalSite {
         }
     }
 
+    /// KiB of memory of the processes of these roles; shared pages are divided among those who map them (Pss).
+    pub fn memory_kib(&self, roles: &[Role]) -> u64 {
+        let pss = |(pid, _): (Pid, OwnedFd)| {
+            let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", pid.as_raw_nonzero())).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+            line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
+        };
+        roles.iter().flat_map(|role| self.found(*role)).filter_map(pss).sum()
+    }
+
     /// A number of `/proc/<pid>/status` of the one process of this role, such as `VmRSS` (kB).
     #[track_caller]
     pub fn status_number(&self, role: Role, name: &str) -> u64 {
@@ -185,6 +195,7 @@ impl MortalSite {
         number.unwrap_or_else(|| panic!("no number {name} in {status}"))
     }
 
+    /// The processes of a role.
     fn processes(&self, role: Role) -> Vec<OwnedFd> {
         self.found(role).into_iter().map(|(_, process)| process).collect()
     }

@@ -43,7 +43,7 @@ use batch::{Batch, Entry};
 use expiry::Expiry;
 use gram::{Signal, wire::Query};
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -54,6 +54,9 @@ use tokio::{
 
 /// Messages that may wait for the manager; senders wait beyond.
 pub(crate) const INBOX: usize = 4096;
+/// Jobs being handed to the scheduler at once: what one is started with takes more memory than the job, and thousands may come
+/// together.
+const MAX_SUBMISSIONS: usize = 128;
 /// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time. A large array is remembered
 /// whole, and a request for many jobs that is offered again finds all of them.
 const MAX_FINISHED: usize = 10_000;
@@ -79,7 +82,8 @@ pub struct Shared<S> {
 /// The task's state.
 pub struct Manager<S> {
     shared: Arc<Shared<S>>,
-    jobs: HashMap<JobKey, Entry>,
+    /// In boxes: the table's free places, and its moves when it grows, would cost more than the jobs.
+    jobs: HashMap<JobKey, Box<Entry>>,
     timers: BTreeSet<(Instant, JobKey)>,
     /// What deadlines are reckoned by.
     clock: Clock,
@@ -88,6 +92,7 @@ pub struct Manager<S> {
     look_at: Option<Instant>,
     outgoing: Outgoing,
     transfers: Arc<Semaphore>,
+    submissions: Arc<Semaphore>,
     gate: Arc<Gate>,
     /// Jobs by the request that made them: one that is offered again makes no second.
     requests: HashMap<String, JobKey>,
@@ -126,6 +131,7 @@ impl<S: Scheduler> Manager<S> {
             timers: BTreeSet::new(),
             outgoing,
             transfers,
+            submissions: Arc::new(Semaphore::new(MAX_SUBMISSIONS)),
             gate,
             requests: HashMap::with_capacity(stored.len()),
             unsettled: 0,
@@ -230,9 +236,17 @@ impl<S: Scheduler> Manager<S> {
     /// not been told to anyone.
     async fn finish_saves(&mut self, messages: &mut mpsc::Receiver<Message>) {
         let until = Instant::now() + LAST_SAVES;
-        while self.jobs.values().any(|entry| entry.saving.is_some()) {
+        let is_saving = |entry: &Box<Entry>| entry.saving.is_some();
+        let keys = self.jobs.iter().filter(|(_, entry)| is_saving(entry)).map(|(key, _)| *key);
+        let mut saving: HashSet<JobKey> = keys.collect();
+        while !saving.is_empty() {
             match tokio::time::timeout_at(until, messages.recv()).await {
-                Ok(Some(Message::Saved { key, result })) => self.saved(key, result),
+                Ok(Some(Message::Saved { key, result })) => {
+                    self.saved(key, result);
+                    if !self.jobs.get(&key).is_some_and(is_saving) {
+                        saving.remove(&key);
+                    }
+                }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => return,
             }
@@ -278,7 +292,8 @@ impl<S: Scheduler> Manager<S> {
             Message::Bulk(ask) => self.hear_bulk(ask),
             Message::Renew { key, credential, reply } => self.renew(key, *credential, reply),
             Message::Happened { key, event, asker, move_number } => {
-                let is_current = |entry: &Entry| move_number.is_none_or(|number| number == entry.move_number);
+                let is_current =
+                    |entry: &Box<Entry>| move_number.is_none_or(|number| number == entry.move_number);
                 if self.jobs.get(&key).is_some_and(is_current) {
                     self.take(key, event, asker);
                 }
@@ -348,7 +363,7 @@ impl<S: Scheduler> Manager<S> {
             self.requests.entry(request.clone()).or_insert(key);
         }
         self.unsettled += usize::from(!entry.job.is_settled());
-        self.jobs.insert(key, entry);
+        self.jobs.insert(key, Box::new(entry));
     }
 
     fn take(&mut self, key: JobKey, event: Event, asker: Option<Asker>) {
@@ -390,7 +405,7 @@ impl<S: Scheduler> Manager<S> {
 
     fn forget_oldest(&mut self) {
         let Some(oldest) = self.finished.pop_front() else { return };
-        let is_over = |entry: &Entry| matches!(entry.job.phase, Phase::Over { .. });
+        let is_over = |entry: &Box<Entry>| matches!(entry.job.phase, Phase::Over { .. });
         if self.jobs.get(&oldest).is_some_and(is_over) {
             self.take(oldest, Event::Deadline, None);
         }

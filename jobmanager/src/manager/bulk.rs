@@ -72,7 +72,7 @@ impl<S: Scheduler> Manager<S> {
 
     /// The keys of the identity's jobs, in order; for anything but a status, of those that have not ended.
     fn all_of(&self, identity: &Subject, query: &Query) -> Vec<JobKey> {
-        let wanted = |(key, entry): (&JobKey, &super::Entry)| {
+        let wanted = |(key, entry): (&JobKey, &Box<super::Entry>)| {
             let job = &entry.job;
             let concerned = *query == Query::Status || !job.is_terminal();
             (concerned && !entry.fresh && job.origin.identity == identity.as_str()).then_some(*key)
