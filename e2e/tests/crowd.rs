@@ -20,7 +20,6 @@ fn number(name: &str, usual: u64) -> u64 {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "the figures are worth knowing")]
 fn ten_thousand_live_jobs() {
     let Some(user) = User::new(Kind::Ours) else { return };
     user.proxy_init(&user.pki.alice, &[]);

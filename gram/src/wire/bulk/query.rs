@@ -57,6 +57,7 @@ impl BulkQuery {
             Query::Signal(Signal::StdioUpdate(_) | Signal::StdioSize { .. })
             | Query::Register { .. }
             | Query::Unregister { .. }
+            | Query::Output(_)
             | Query::Renew => Err(QueryError::Unknown(excerpt(text.as_bytes()))),
             query @ Query::Signal(_) => Ok(Some(Self { which, query })),
         }
