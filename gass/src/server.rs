@@ -217,6 +217,20 @@ impl Drop for Server {
     }
 }
 
+/// Reads every header of a request that is taken apart here, for the fuzz target alone.
+#[doc(hidden)]
+pub fn examine_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) {
+    let pairs = headers.filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
+    let headers: hyper::HeaderMap = pairs.collect();
+    let version = condition::Version::default();
+    let _ = (version.judge_read(&headers), version.has_range_of(&headers), condition::must_be_new(&headers));
+    let _ = condition::judge_write(&headers, Some(&version));
+    let _ = (wish::wants_digest(&headers), wish::reads_trailers(&headers));
+    let _ = (wish::listing_form(&headers, true), wish::listing_form(&headers, false));
+    let _ = resume::Upload::of(&headers, "");
+    let _ = receive::Check::of(&headers, true);
+}
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[cfg(test)]

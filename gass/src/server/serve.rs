@@ -190,9 +190,10 @@ impl Service {
             }
             Action::Offset(target) => {
                 let place = self.place(target).await?;
-                let (id, owner) = (head.headers.get(UPLOAD_ID).cloned(), owner.to_owned());
-                let id = id.ok_or(Refusal::Method)?;
-                let offset = off_thread(move || resume::offset(&place, id.as_bytes(), &owner)).await?;
+                let upload = Upload::of(&head.headers, owner)?.ok_or(Refusal::Method)?;
+                // Who asks has lost the connection that brought data until now.
+                let _turn = self.uploads.enter(&upload, &place);
+                let offset = off_thread(move || resume::offset(&place, &upload)).await?;
                 let mut reply = reply::plain(StatusCode::NO_CONTENT);
                 reply::set(&mut reply, UPLOAD_OFFSET, offset.to_string());
                 return Ok(reply);

@@ -1,7 +1,9 @@
 //! The whole transition table as a snapshot, the stories of gram.md §12, and properties of random lives.
 
 use super::*;
-use crate::job::{FileRole, FileStage, Input, Output, Registration, Staging, Verdict, tests::sample};
+use crate::job::{
+    Destination, FileRole, FileStage, Input, Output, Registration, Staging, Verdict, tests::sample,
+};
 use gram::{Signal, StateMask};
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -632,4 +634,37 @@ proptest! {
             }
         }
     }
+}
+
+/// Output that goes to a URL is carried from the moment the scheduler has the job, and again after a restart; not without a
+/// credential, and not after the job has been stopped or cancelled.
+#[test]
+fn output_streams_while_the_job_runs() {
+    let submitted = |mut job: Job| {
+        job.spec.stdout = Output::Deliver(vec![Destination::Url("https://vm:1/dev/stdout".into())]);
+        job.phase = Phase::Submitting;
+        step(job, Event::Submitted(Ok(SchedulerId("7".into()))), Timestamp::UNIX_EPOCH)
+    };
+    let on = |job: &Job, event| step(job.clone(), event, Timestamp::UNIX_EPOCH);
+    let (job, actions) = submitted(sample());
+    assert_eq!(actions, [Action::Save, Action::Stream]);
+    assert!(on(&job, Event::Resumed).1.contains(&Action::Stream));
+
+    let (stopped, actions) = on(&job, Event::Query(Query::Signal(Signal::StopManager)));
+    assert!(actions.contains(&Action::StopStream));
+    assert!(!on(&stopped, Event::Resumed).1.contains(&Action::Stream));
+
+    let (lapsed, actions) = on(&job, Event::CredentialEnds);
+    assert!(actions.contains(&Action::StopStream));
+    assert!(!on(&lapsed, Event::Resumed).1.contains(&Action::Stream));
+    assert!(on(&lapsed, Event::CredentialRenewed).1.contains(&Action::Stream));
+
+    let (cancelling, _) = on(&job, Event::Query(Query::Cancel));
+    assert!(on(&cancelling, Event::Ended(Outcome::Exited { code: 143 })).1.contains(&Action::StopStream));
+
+    let mut here = sample();
+    here.spec.stderr = Output::File("/dev/null".into());
+    here.phase = Phase::Submitting;
+    let (_, actions) = on(&here, Event::Submitted(Ok(SchedulerId("7".into()))));
+    assert_eq!(actions, [Action::Save], "nothing goes to a URL");
 }

@@ -57,8 +57,8 @@ impl BulkQuery {
             Query::Signal(Signal::StdioUpdate(_) | Signal::StdioSize { .. })
             | Query::Register { .. }
             | Query::Unregister { .. }
-            | Query::Output(_)
-            | Query::Renew => Err(QueryError::Unknown(excerpt(text.as_bytes()))),
+            | Query::Renew
+            | Query::Output(_) => Err(QueryError::Unknown(excerpt(text.as_bytes()))),
             query @ Query::Signal(_) => Ok(Some(Self { which, query })),
         }
     }
