@@ -236,14 +236,14 @@ impl<S: Scheduler> Manager<S> {
     /// not been told to anyone.
     async fn finish_saves(&mut self, messages: &mut mpsc::Receiver<Message>) {
         let until = Instant::now() + LAST_SAVES;
-        let is_saving = |entry: &Box<Entry>| entry.saving.is_some();
+        let is_saving = |entry: &Entry| entry.saving.is_some();
         let keys = self.jobs.iter().filter(|(_, entry)| is_saving(entry)).map(|(key, _)| *key);
         let mut saving: HashSet<JobKey> = keys.collect();
         while !saving.is_empty() {
             match tokio::time::timeout_at(until, messages.recv()).await {
                 Ok(Some(Message::Saved { key, result })) => {
                     self.saved(key, result);
-                    if !self.jobs.get(&key).is_some_and(is_saving) {
+                    if !self.jobs.get(&key).is_some_and(|entry| is_saving(entry)) {
                         saving.remove(&key);
                     }
                 }
@@ -292,9 +292,8 @@ impl<S: Scheduler> Manager<S> {
             Message::Bulk(ask) => self.hear_bulk(ask),
             Message::Renew { key, credential, reply } => self.renew(key, *credential, reply),
             Message::Happened { key, event, asker, move_number } => {
-                let is_current =
-                    |entry: &Box<Entry>| move_number.is_none_or(|number| number == entry.move_number);
-                if self.jobs.get(&key).is_some_and(is_current) {
+                let is_current = |entry: &Entry| move_number.is_none_or(|number| number == entry.move_number);
+                if self.jobs.get(&key).is_some_and(|entry| is_current(entry)) {
                     self.take(key, event, asker);
                 }
             }
@@ -405,8 +404,8 @@ impl<S: Scheduler> Manager<S> {
 
     fn forget_oldest(&mut self) {
         let Some(oldest) = self.finished.pop_front() else { return };
-        let is_over = |entry: &Box<Entry>| matches!(entry.job.phase, Phase::Over { .. });
-        if self.jobs.get(&oldest).is_some_and(is_over) {
+        let is_over = |entry: &Entry| matches!(entry.job.phase, Phase::Over { .. });
+        if self.jobs.get(&oldest).is_some_and(|entry| is_over(entry)) {
             self.take(oldest, Event::Deadline, None);
         }
     }

@@ -323,6 +323,7 @@ fn files_are_staged_out_after_the_streams() {
 fn a_job_that_failed_stages_nothing_out_but_is_cleaned() {
     let mut life = Life::new(with_files(plain(), |staging| &mut staging.stage_out));
     life.on(Event::Accepted);
+    life.on(Event::Active);
     let ended = life.on(Event::Ended(Outcome::TimeLimit));
     assert_eq!(notices(&ended), [(JobState::Failed, GramError::SYSTEM_CANCELLED.0)]);
     assert!(ended.contains(&Action::CleanUp) && !ended.contains(&Action::StageOut), "{ended:?}");
@@ -333,6 +334,18 @@ fn what_cannot_be_staged_out_fails_the_job() {
     let mut life = Life::new(with_files(job_in(Phase::StagingOut), |staging| &mut staging.stage_out));
     let failure = Failure::new(GramError::STAGE_OUT_FAILED, "refused");
     assert_eq!(notices(&life.on(Event::StagedOut(Err(failure)))), [(JobState::Failed, 155)]);
+}
+
+/// Whoever hears of the end hears that the job ran, in that order, also after the manager was away meanwhile.
+#[test]
+fn a_job_that_ended_unseen_was_active() {
+    let mut life = Life::new(plain());
+    life.on(Event::Accepted);
+    let ended = life.on(Event::Ended(Outcome::Exited { code: 0 }));
+    assert_eq!(notices(&ended), [(JobState::Active, 0), (JobState::Done, 0)]);
+    let mut life = Life::new(plain());
+    life.on(Event::Accepted);
+    assert_eq!(notices(&life.on(Event::Ended(Outcome::Lost))), [(JobState::Failed, 17)]);
 }
 
 /// A scratch directory is made before the job starts; that is no staging, and no state says so.
