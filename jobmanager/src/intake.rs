@@ -10,6 +10,7 @@ use crate::{
     manager::{Found, Message, Shared},
     request::{self, Request, Surroundings, default_cache},
     scheduler::Scheduler,
+    timeline::Timeline,
 };
 use gram::{GramError, JobState, control::v1, wire::Query};
 use gsi::{Credential, Subject};
@@ -136,6 +137,7 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
             .into_iter()
             .collect(),
         updates: 0,
+        timeline: Timeline::default(),
         spec,
     };
     let code = job.accepted_with();

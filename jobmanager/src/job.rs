@@ -4,6 +4,7 @@ use crate::{
     launch::{JobKey, JobType},
     octets::Octets,
     scheduler::SchedulerId,
+    timeline::Timeline,
 };
 use gram::{GramError, JobState};
 use jiff::Timestamp;
@@ -35,6 +36,9 @@ pub struct Job {
     pub contacts: Vec<Registration>,
     /// How many updates the contacts have been sent so far; numbers the next one.
     pub updates: u32,
+    /// What has happened to it.
+    #[serde(default, skip_serializing_if = "Timeline::is_empty")]
+    pub timeline: Timeline,
 }
 
 /// Where a job came from.
@@ -388,6 +392,7 @@ pub(crate) mod tests {
             scheduler_id: None,
             contacts: vec![Registration { url: "https://vm:2/".into(), mask: 0xF_FFFF, owed: None }],
             updates: 0,
+            timeline: Timeline::default(),
         }
     }
 

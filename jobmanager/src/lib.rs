@@ -14,6 +14,7 @@
 //! | [`callback`] | state updates to clients |
 //! | [`environment`], [`stdio`] | what a job is started with; moving its files |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
+//! | [`timeline`] | what has happened to a job, for its owner |
 //! | [`store`] | durability |
 //! | [`account`], [`site`], [`config`] | who and where we are |
 
@@ -38,6 +39,7 @@ mod serve;
 pub mod site;
 pub mod stdio;
 pub mod store;
+pub mod timeline;
 
 pub use config::Config;
 pub use serve::run;

@@ -9,7 +9,7 @@ use crate::{
 use gram::{
     GramError, JobState,
     exchange::{self, ExchangeError},
-    wire::{Query, QueryReply},
+    wire::{self, Query, QueryReply},
 };
 use gsi::{
     Credential, KeyPool, SecureStream,
@@ -89,7 +89,7 @@ impl Serving {
         let _place = place.welcome(stream.peer().owner())?;
         let (head, body) = exchange::read_request(&mut stream, deadline).await?;
         let reply = self.answer(identity, &mut stream, &head.uri, &body).await;
-        exchange::write_message(&mut stream, &reply.encode(), Instant::now() + EXCHANGE).await?;
+        exchange::write_message(&mut stream, &reply, Instant::now() + EXCHANGE).await?;
         exchange::close(stream).await;
         Ok(())
     }
@@ -100,25 +100,38 @@ impl Serving {
         stream: &mut SecureStream,
         uri: &str,
         body: &[u8],
-    ) -> QueryReply {
+    ) -> Vec<u8> {
         let peer = &stream.peer().identity;
         if *peer != identity.subject {
             tracing::warn!(%peer, owner = %identity.subject, uri, "query by somebody else refused");
-            return QueryReply::failed(GramError::AUTHORIZATION);
+            return QueryReply::failed(GramError::AUTHORIZATION).encode();
         }
         let query = match Query::decode(body) {
             Ok(query) => query,
             Err(error) => {
                 tracing::info!(uri, %error, "query not understood");
-                return QueryReply::failed(error.code());
+                return QueryReply::failed(error.code()).encode();
             }
         };
-        let Some(key) = job_of(uri) else { return QueryReply::unknown_job() };
+        let Some(key) = job_of(uri) else { return QueryReply::unknown_job().encode() };
         tracing::debug!(job = %key, %query, "query");
-        if query == Query::Renew {
-            return self.renew(identity, stream, key).await;
+        match query {
+            Query::Renew => self.renew(identity, stream, key).await.encode(),
+            Query::Timeline => self.timeline(identity, key).await,
+            query => self.ask(identity, key, query).await.encode(),
         }
-        self.ask(identity, key, query).await
+    }
+
+    /// Tells what has happened to a job.
+    async fn timeline(&self, identity: &Identity, key: JobKey) -> Vec<u8> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Timeline { key, identity: identity.subject.clone(), reply };
+        if self.inbox.send(message).await.is_err() {
+            return QueryReply::unknown_job().encode();
+        }
+        let Ok(mut timeline) = answer.await else { return QueryReply::unknown_job().encode() };
+        timeline.credential.until = Some(identity.current().credential.expires());
+        wire::timeline::encode(&timeline)
     }
 
     /// Passes a query to the manager.
@@ -157,7 +170,7 @@ impl Serving {
             }
         };
         match renewed {
-            Ok(()) => self.ask(identity, key, Query::Status).await,
+            Ok(()) => self.ask(identity, key, Query::Renew).await,
             Err(code) => QueryReply::failed(code),
         }
     }

@@ -21,6 +21,7 @@ mod tests;
 use crate::{
     job::{Failure, Job, Notice, Phase},
     scheduler::{Outcome, SchedulerId},
+    timeline,
 };
 use gram::{GramError, JobState, wire::Query};
 use jiff::{SignedDuration, Timestamp};
@@ -61,8 +62,15 @@ pub enum Event {
     Controlled(Result<(), GramError>),
     /// All output is out, or the first that was not.
     Delivered(Result<(), Failure>),
-    /// A contact has confirmed this update (or is given up).
+    /// A contact has confirmed this update.
     Told {
+        /** the contact */
+        url: String,
+        /** [`Notice::number`] */
+        number: u32,
+    },
+    /// A contact is given up, which was to have this update.
+    GivenUp {
         /** the contact */
         url: String,
         /** [`Notice::number`] */
@@ -133,8 +141,10 @@ pub struct Answer {
 
 /// Takes one event.
 pub fn step(job: Job, event: Event, now: Timestamp) -> (Job, Vec<Action>) {
+    let before = timeline::Before::of(&job, &event);
     let mut turn = Turn { job, now, changed: false, actions: Vec::new() };
     turn.take(event);
+    turn.changed |= before.note(&mut turn.job, &turn.actions, now);
     if turn.changed {
         turn.actions.insert(0, Action::Save);
     }
@@ -164,7 +174,7 @@ impl Turn {
             Event::Controlled(Ok(())) => self.answer(),
             Event::Controlled(Err(code)) => self.refuse(code),
             Event::Delivered(result) => self.delivered(result),
-            Event::Told { url, number } => self.told(&url, number),
+            Event::Told { url, number } | Event::GivenUp { url, number } => self.told(&url, number),
             Event::Deadline => self.deadline(),
             Event::Resumed => self.resumed(),
         }

@@ -27,6 +27,7 @@ use crate::{
     scheduler::{Outcome, Scheduler, SchedulerEvent},
     site::Site,
     store::{Store, Stored},
+    timeline,
 };
 use batch::{Batch, Entry};
 use jiff::Timestamp;
@@ -225,6 +226,13 @@ impl<S: Scheduler> Manager<S> {
                     self.take(key, Event::Query(query), Some(reply));
                 }
             }
+            Message::Timeline { key, identity, reply } => {
+                let asked = self.jobs.get(&key).filter(|entry| !entry.fresh).map(|entry| &entry.job);
+                if let Some(job) = asked.filter(|job| job.origin.identity == identity.as_str()) {
+                    // The asker may have gone.
+                    let _ = reply.send(Box::new(timeline::report(job, Timestamp::now())));
+                }
+            }
             Message::Renew { key, credential, reply } => self.renew(key, *credential, reply),
             Message::Happened { key, event, asker } => self.take(key, event, asker),
             Message::Saved { key, result } => self.saved(key, result),
@@ -236,7 +244,9 @@ impl<S: Scheduler> Manager<S> {
             }
             Message::Told { key, url, number, delivered } => {
                 self.outgoing.sent(key, url.clone(), delivered);
-                self.take(key, Event::Told { url, number }, None);
+                let event =
+                    if delivered { Event::Told { url, number } } else { Event::GivenUp { url, number } };
+                self.take(key, event, None);
             }
             Message::List(reply) => {
                 // The asker may have gone.

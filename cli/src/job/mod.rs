@@ -1,11 +1,14 @@
 //! Submitting, watching and ending jobs: what `gridiron run/submit/…` and the classic tools share. Nothing here prints:
 //! callers get [`Progress`] values and a result.
 
+pub mod advice;
 pub mod command;
+pub mod explain;
 pub mod output;
 pub mod record;
 pub mod request;
 pub mod submit;
+pub mod timeline;
 pub mod watch;
 
 pub use output::Serving;

@@ -7,6 +7,7 @@
 //! | [`request`] | what a gatekeeper is asked: ping, job request, version |
 //! | [`reply`] | what gatekeeper and job manager answer |
 //! | [`query`] | what a job contact is asked |
+//! | [`timeline`] | a job's life so far, an extension of ours |
 //! | [`update`] | what a call-back listener is told |
 //!
 //! Decoders of whole messages say "need more" with [`Decoded::NeedMore`]. We send exactly what the stock programs send
@@ -18,6 +19,7 @@ pub mod http;
 pub mod query;
 pub mod reply;
 pub mod request;
+pub mod timeline;
 pub mod update;
 
 use crate::GramError;

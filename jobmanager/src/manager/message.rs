@@ -51,6 +51,15 @@ pub enum Message {
         /** the client */
         reply: Asker,
     },
+    /// What has happened to a job, for its owner.
+    Timeline {
+        /** which job */
+        key: JobKey,
+        /** who asks */
+        identity: Subject,
+        /** the client; dropped when the identity has no such job */
+        reply: oneshot::Sender<Box<gram::Timeline>>,
+    },
     /// A renewed credential for a job.
     Renew {
         /** which job */
