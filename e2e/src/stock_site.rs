@@ -20,6 +20,9 @@ pub struct StockSite {
     _gatekeeper: Running,
 }
 
+/// Bytes of address space for each of the stock site's job managers and what it starts.
+const MEMORY: u64 = 4 << 30;
+
 impl StockSite {
     /// Starts the gatekeeper in the foreground, as whoever runs the tests: root and ordinary users both can.
     pub fn start(dir: &Path, pki: &Pki, setup: &Setup) -> Self {
@@ -40,11 +43,13 @@ impl StockSite {
         fs::write(file("jobmanager.conf"), options).expect("writable");
         for (name, accept_limited) in setup.services() {
             let limited = if accept_limited { ",accept_limited" } else { "" };
-            // Through env(1), so that jobs' files do not go to the real home of whoever runs the tests.
+            // Through env(1), so that jobs' files do not go to the real home of whoever runs the tests; with a bound, as some
+            // requests have the stock job manager take all the memory there is.
             let line = format!(
-                "stderr_log,local_cred{limited} - {} env HOME={} {} -conf {} -type fork\n",
+                "stderr_log,local_cred{limited} - {} env HOME={} {} --as={MEMORY} {} -conf {} -type fork\n",
                 program("env").display(),
                 file("home").display(),
+                program("prlimit").display(),
                 program("globus-job-manager").display(),
                 file("jobmanager.conf").display(),
             );

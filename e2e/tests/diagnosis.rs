@@ -13,9 +13,17 @@ use e2e::{
     mortal_site::{MortalSite, Role},
 };
 use serde_json::Value;
-use std::{fs, time::Instant};
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
-matrix!(a_running_job_is_explained_and_then_a_cancelled_one, the_programs_own_exit_code, a_job_that_failed);
+matrix!(
+    a_running_job_is_explained_and_then_a_cancelled_one,
+    the_programs_own_exit_code,
+    a_job_that_failed,
+    a_file_that_is_tried_again
+);
 
 const SLEEP: &str = "&(executable=/bin/sleep)(arguments=300)";
 
@@ -105,11 +113,10 @@ fn the_programs_own_exit_code(world: &World) {
     }
 }
 
-/// Its input is on a server that does not answer: port 1 of this machine.
+/// Its input is nowhere.
 fn a_job_that_failed(world: &World) {
-    let url = format!("https://{}:1/no/such/input", e2e::pki::host_name());
-    let rsl = format!("&(executable=/bin/cat)(stdin={url})");
-    let job = world.run("globusrun", ["-F", "-q", "-r", world.contact(), &rsl]).job_contact();
+    let rsl = "&(executable=/bin/cat)(stdin=file:///no/such/input)";
+    let job = world.run("globusrun", ["-F", "-q", "-r", world.contact(), rsl]).job_contact();
     if world.server == Kind::Stock {
         // It is forgotten as soon as it has failed.
         world.until_status(&job, "DONE");
@@ -118,9 +125,33 @@ fn a_job_that_failed(world: &World) {
     world.until_status(&job, "FAILED");
     let failed = told(world, &job);
     assert_eq!(failed["timeline"]["failure"]["code"], 44);
+    assert_eq!(failed["timeline"]["files"][0]["stage"], "failed");
     let explained = gridiron(world, &["explain", &job]).succeeded().stdout;
     assert!(explained.starts_with("It failed: ") && explained.contains("(error 44)"), "{explained}");
-    assert!(explained.contains(&url) && explained.contains("  try: "), "{explained}");
+    assert!(explained.contains("/no/such/input") && explained.contains("  try: "), "{explained}");
+}
+
+/// Its input is on a server that does not answer: port 1 of this machine.
+fn a_file_that_is_tried_again(world: &World) {
+    let url = format!("https://{}:1/input", e2e::pki::host_name());
+    let rsl = format!("&(executable=/bin/cat)(stdin={url})");
+    let job = world.run("globusrun", ["-F", "-q", "-r", world.contact(), &rsl]).job_contact();
+    if world.server == Kind::Stock {
+        return;
+    }
+    let deadline = Instant::now() + command::DEADLINE;
+    let explained = loop {
+        let explained = gridiron(world, &["explain", &job]).succeeded().stdout;
+        if explained.contains("3 tries") {
+            break explained;
+        }
+        assert!(Instant::now() < deadline, "{explained}");
+        thread::sleep(Duration::from_millis(100));
+    };
+    assert!(explained.starts_with("Its files are being fetched since "), "{explained}");
+    assert!(explained.contains("0 of the 1 files it has begun with are there."), "{explained}");
+    assert!(explained.contains(&format!("  stdin {url}: ")) && explained.contains("refused"), "{explained}");
+    world.run("globusrun", ["-k", &job]).is(0, "", "");
 }
 
 /// What stock clients and other people get.

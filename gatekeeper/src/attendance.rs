@@ -13,7 +13,7 @@ mod register;
 pub use register::Register;
 
 use crate::launch::{LaunchError, Launcher};
-use gram::control::{self, v1};
+use gram::control::{self, Submission, v1};
 use register::Enter;
 use std::io;
 use std::path::PathBuf;
@@ -68,11 +68,7 @@ impl Attendance {
     }
 
     /// Hands a request to the account's manager, which is attended from then on.
-    pub async fn submit(
-        &self,
-        account: &str,
-        request: &v1::SubmitRequest,
-    ) -> Result<v1::SubmitReply, LaunchError> {
+    pub async fn submit<R: Submission>(&self, account: &str, request: &R) -> Result<R::Reply, LaunchError> {
         let Enter { visit, unattended } = self.shared.register.enter(account).await?;
         if unattended {
             self.spawn(account.to_owned());

@@ -1,17 +1,21 @@
 //! One connection, step by step, each step its own type: accepted, authenticated, requested, permitted, answered.
 //!
 //! A step that has not happened cannot be skipped: only [`Conversation<Permitted>`] can ask a job manager for anything,
-//! and only a permit makes one.
+//! and only a permit makes one. A client that submits many jobs at once may go through the steps again (`bulk.rs`).
+
+mod bulk;
 
 use crate::attendance::Attendance;
 use crate::audit::{Audit, Outcome, Record};
 use crate::config::Limits;
+use crate::launch::LaunchError;
 use crate::metrics::Metrics;
 use crate::policy::{Asker, Permit};
 use crate::rate::Rates;
 use crate::refusal::{Answer, Refusal};
 use crate::rules::SiteRules;
 use gram::control::v1;
+use gram::wire::bulk::BulkJobs;
 use gram::wire::{GatekeeperBody, JobReply, JobRequest, Target, reply};
 use gram::{GramError, exchange};
 use gsi::admission::{Crowded, Guest, Stranger};
@@ -119,6 +123,8 @@ enum Operation {
     Ping,
     Version,
     Job(JobRequest),
+    /// Many jobs; further requests may follow.
+    Jobs(BulkJobs),
     /// A body that says neither; refused only after the permit, as stock gatekeepers do.
     Unclear(gram::wire::WireError),
 }
@@ -128,7 +134,7 @@ impl Operation {
         match self {
             Self::Ping => "ping",
             Self::Version => "version",
-            Self::Job(_) | Self::Unclear(_) => "job",
+            Self::Job(_) | Self::Jobs(_) | Self::Unclear(_) => "job",
         }
     }
 }
@@ -197,6 +203,9 @@ where
     /// The rest of the connection. `ourselves`: our identity.
     async fn converse(self, site: &Site, ourselves: &str) {
         let answered = match self.decide(site).await {
+            Ok(permitted) if matches!(permitted.step.operation, Operation::Jobs(_)) => {
+                return permitted.carry_out_batches(site, ourselves).await;
+            }
             Ok(permitted) => permitted.carry_out(site, ourselves).await,
             Err(refused) => refused,
         };
@@ -217,19 +226,16 @@ where
     ) -> Result<Conversation<Requested, Stream>, Conversation<Answered, Stream>> {
         let deadline = Instant::now() + site.limits.request();
         match read_request(&mut self.stream, deadline).await {
-            Ok((target, operation)) => {
-                self.record.operation = Some(operation.name());
-                self.record.service = Some(target.service.clone());
-                self.record.account = target.account.clone();
-                Ok(self.step(|Authenticated { asker, delegated }| Requested {
-                    asker,
-                    delegated,
-                    target,
-                    operation,
-                }))
-            }
+            Ok(request) => Ok(self.requested(request)),
             Err(refusal) => Err(self.refuse(&refusal)),
         }
+    }
+
+    fn requested(mut self, (target, operation): (Target, Operation)) -> Conversation<Requested, Stream> {
+        self.record.operation = Some(operation.name());
+        self.record.service = Some(target.service.clone());
+        self.record.account = target.account.clone();
+        self.step(|Authenticated { asker, delegated }| Requested { asker, delegated, target, operation })
     }
 }
 
@@ -248,6 +254,7 @@ async fn read_request<Stream: AsyncRead + Unpin>(
     let operation = match GatekeeperBody::decode(&body) {
         Ok(GatekeeperBody::Version) => Operation::Version,
         Ok(GatekeeperBody::Job(request)) => Operation::Job(request),
+        Ok(GatekeeperBody::Jobs(jobs)) => Operation::Jobs(jobs),
         Err(error) => Operation::Unclear(error),
     };
     Ok((target, operation))
@@ -264,7 +271,8 @@ where
     ) -> Result<Conversation<Permitted, Stream>, Conversation<Answered, Stream>> {
         let Requested { asker, target, operation, .. } = &self.step;
         if let Err(wait) = site.rates.take(&asker.owner, &site.limits, Instant::now().into_std()) {
-            let (subject, job) = (asker.owner.clone(), matches!(operation, Operation::Job(_)));
+            let job = matches!(operation, Operation::Job(_) | Operation::Jobs(_));
+            let subject = asker.owner.clone();
             return Err(self.refuse(&Refusal::TooManyRequests { subject, wait, job }));
         }
         match site.rules.decide(asker, target, Timestamp::now()) {
@@ -293,6 +301,8 @@ where
         let answer = match &self.step.operation {
             Operation::Ping => Answer::Pong,
             Operation::Version => Answer::Version,
+            // Served before it comes here.
+            Operation::Jobs(_) => Answer::Close,
             Operation::Unclear(error) => {
                 let refusal = Refusal::Body(error.clone());
                 return self.refuse(&refusal);
@@ -321,32 +331,48 @@ where
     }
 
     async fn submit(&self, job: &JobRequest, site: &Site, ourselves: &str) -> Result<SubmitReply, Refusal> {
+        let request = v1::SubmitRequest {
+            request_id: self.record.request.clone(),
+            rsl: job.rsl.clone(),
+            job_state_mask: job.mask.0,
+            callback_url: job.callback.clone().unwrap_or_default(),
+            ..self.request(site, ourselves)?
+        };
+        let submitting = site.managers.submit(self.step.permit.account(), &request);
+        self.in_time(site, submitting).await.map(SubmitReply::from)
+    }
+
+    /// What every job request of this connection has in common.
+    fn request(&self, site: &Site, ourselves: &str) -> Result<v1::SubmitRequest, Refusal> {
         let Permitted { asker, delegated, permit, .. } = &self.step;
         let credential = delegated.as_ref().ok_or(Refusal::NoCredential)?;
         if !site.audit.is_open() {
             return Err(Refusal::Unrecorded);
         }
-        let request = v1::SubmitRequest {
-            request_id: self.record.request.clone(),
+        Ok(v1::SubmitRequest {
             identity: asker.identity.to_string(),
             service: permit.service().name.clone(),
             scheduler: permit.service().scheduler.clone(),
-            rsl: job.rsl.clone(),
-            job_state_mask: job.mask.0,
-            callback_url: job.callback.clone().unwrap_or_default(),
             delegated_credential: credential.as_bytes().to_vec(),
             client_address: self.record.peer.ip().to_canonical().to_string(),
             gatekeeper_host: site.host.clone(),
             gatekeeper_port: u32::from(site.port),
             gatekeeper_subject: ourselves.to_owned(),
-        };
+            ..v1::SubmitRequest::default()
+        })
+    }
+
+    /// The job manager's answer, unless it takes too long.
+    async fn in_time<Reply>(
+        &self,
+        site: &Site,
+        submitting: impl Future<Output = Result<Reply, LaunchError>>,
+    ) -> Result<Reply, Refusal> {
         let (total, handed_over) = (site.limits.total(), Instant::now());
-        let submitting = site.managers.submit(permit.account(), &request);
-        let reply = tokio::time::timeout_at(self.since + total, submitting);
-        let reply = reply.await.map_err(|_| Refusal::TotalDeadline(total))??;
+        let reply = tokio::time::timeout_at(self.since + total, submitting).await;
+        let reply = reply.map_err(|_| Refusal::TotalDeadline(total))??;
         site.metrics.job_manager.observe(handed_over.elapsed());
-        let error = u16::try_from(reply.error).unwrap_or(GramError::PROTOCOL_FAILED.0);
-        Ok(SubmitReply { error, contact: reply.job_contact, message: reply.message })
+        Ok(reply)
     }
 }
 
@@ -355,6 +381,13 @@ struct SubmitReply {
     error: u16,
     contact: String,
     message: String,
+}
+
+impl From<v1::SubmitReply> for SubmitReply {
+    fn from(reply: v1::SubmitReply) -> Self {
+        let error = u16::try_from(reply.error).unwrap_or(GramError::PROTOCOL_FAILED.0);
+        Self { error, contact: reply.job_contact, message: reply.message }
+    }
 }
 
 impl From<SubmitReply> for JobReply {

@@ -81,6 +81,26 @@ impl JobManager for Fake {
         let accepted = v1::SubmitReply { error: 0, job_contact: "https://vm:1/2/3/".into(), message };
         Ok(Response::new(reply.unwrap_or(accepted)))
     }
+    async fn submit_many(
+        &self,
+        request: Request<v1::SubmitManyRequest>,
+    ) -> Result<Response<v1::SubmitManyReply>, Status> {
+        let v1::SubmitManyRequest { common, first, templates } = request.into_inner();
+        let common = common.unwrap_or_default();
+        let mut jobs = Vec::new();
+        for template in templates {
+            let indices = template.indices.iter().flat_map(|range| range.first..=range.last);
+            let count = if template.indices.is_empty() { 1 } else { indices.count() };
+            for _ in 0..count {
+                let number = first + jobs.len() as u64;
+                let request_id = format!("{}.{number}", common.request_id);
+                let rsl = template.rsl.clone();
+                let request = v1::SubmitRequest { request_id, rsl, ..common.clone() };
+                jobs.push(self.submit(Request::new(request)).await?.into_inner());
+            }
+        }
+        Ok(Response::new(v1::SubmitManyReply { jobs }))
+    }
     async fn describe(&self, _: Request<v1::DescribeRequest>) -> Result<Response<v1::DescribeReply>, Status> {
         Err(Status::unimplemented("not faked"))
     }

@@ -4,7 +4,7 @@
 //! then the next one is started, once, however many requests wait for it.
 
 use crate::start::{NotStarted, Starter};
-use gram::control::{self, ControlError, JobManagerClient, v1};
+use gram::control::{self, ControlError, JobManagerClient, Submission};
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
@@ -90,15 +90,11 @@ impl Launcher {
         Self { state, starter, answer, accounts: Mutex::default() }
     }
 
-    /// Hands a request to the account's manager. A manager that goes away without having taken it is replaced.
+    /// Hands a submission to the account's manager. A manager that goes away without having taken it is replaced.
     ///
     /// When one goes away and may have taken it, the request is offered to the next one, which knows the job by the request's
     /// id if there is one. Only [`LaunchError::InDoubt`] leaves it open whether a job exists.
-    pub async fn submit(
-        &self,
-        account: &str,
-        request: &v1::SubmitRequest,
-    ) -> Result<v1::SubmitReply, LaunchError> {
+    pub async fn submit<R: Submission>(&self, account: &str, request: &R) -> Result<R::Reply, LaunchError> {
         let until = Instant::now() + self.answer;
         let mut gone = None;
         let mut in_doubt = false;

@@ -1,4 +1,6 @@
-//! The GRAM client: every operation on a gatekeeper or a job contact, one connection each.
+//! The GRAM client: every operation on a gatekeeper or a job contact, one connection each; [`bulk`] has those on many jobs.
+
+pub mod bulk;
 
 use crate::endpoint;
 use crate::exchange::{self, ExchangeError};

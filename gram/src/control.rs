@@ -76,14 +76,45 @@ pub enum ControlError {
     Deadline(Duration),
 }
 
-/// Hands a job request over and waits at most `patience` for the answer.
-pub async fn submit(
+/// A submission: of one job, or of many at once.
+pub trait Submission: Clone + Send + Sync {
+    /// What it is answered with.
+    type Reply: Send;
+    /// Hands it to a job manager.
+    fn hand_over(
+        self,
+        client: JobManagerClient,
+    ) -> impl Future<Output = Result<tonic::Response<Self::Reply>, tonic::Status>> + Send;
+}
+
+impl Submission for v1::SubmitRequest {
+    type Reply = v1::SubmitReply;
+    async fn hand_over(
+        self,
+        mut client: JobManagerClient,
+    ) -> Result<tonic::Response<v1::SubmitReply>, tonic::Status> {
+        client.submit(self).await
+    }
+}
+
+impl Submission for v1::SubmitManyRequest {
+    type Reply = v1::SubmitManyReply;
+    async fn hand_over(
+        self,
+        mut client: JobManagerClient,
+    ) -> Result<tonic::Response<v1::SubmitManyReply>, tonic::Status> {
+        client.submit_many(self).await
+    }
+}
+
+/// Hands a submission over and waits at most `patience` for the answer.
+pub async fn submit<R: Submission>(
     client: &JobManagerClient,
-    request: v1::SubmitRequest,
+    request: R,
     patience: Duration,
-) -> Result<v1::SubmitReply, ControlError> {
-    let mut client = client.clone(); // shares the connection
-    let answer = tokio::time::timeout(patience, client.submit(request)).await;
+) -> Result<R::Reply, ControlError> {
+    // A clone shares the connection.
+    let answer = tokio::time::timeout(patience, request.hand_over(client.clone())).await;
     let answer = answer.map_err(|_| ControlError::Deadline(patience))?;
     answer.map(tonic::Response::into_inner).map_err(|status| explain(&status))
 }
@@ -207,6 +238,12 @@ mod tests {
         ) -> Result<Response<v1::SubmitReply>, Status> {
             let message = request.into_inner().request_id;
             Ok(Response::new(v1::SubmitReply { error: 110, job_contact: "c".into(), message }))
+        }
+        async fn submit_many(
+            &self,
+            _: Request<v1::SubmitManyRequest>,
+        ) -> Result<Response<v1::SubmitManyReply>, Status> {
+            Err(Status::unimplemented("not here"))
         }
         async fn describe(
             &self,

@@ -47,7 +47,17 @@ pub async fn read_request<S: AsyncRead + Unpin>(
     stream: &mut S,
     deadline: Instant,
 ) -> Result<(RequestHead, Vec<u8>), ExchangeError> {
-    within(deadline, read_message(stream, RequestHead::decode, |head| head.length.unwrap_or(0))).await
+    read_request_within(stream, deadline, MAX_BODY).await
+}
+
+/// As [`read_request`], with another limit for the body.
+pub async fn read_request_within<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    deadline: Instant,
+    max_body: usize,
+) -> Result<(RequestHead, Vec<u8>), ExchangeError> {
+    let decode = |input: &[u8]| RequestHead::decode_within(input, max_body);
+    within(deadline, read_message(stream, decode, |head| head.length.unwrap_or(0))).await
 }
 
 /// Reads a reply. One with status 200 must announce its length.
@@ -55,7 +65,18 @@ pub async fn read_reply<S: AsyncRead + Unpin>(
     stream: &mut S,
     deadline: Instant,
 ) -> Result<(ReplyHead, Vec<u8>), ExchangeError> {
-    let (head, body) = read_acknowledgement(stream, deadline).await?;
+    read_reply_within(stream, deadline, MAX_BODY).await
+}
+
+/// As [`read_reply`], with another limit for the body.
+pub async fn read_reply_within<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    deadline: Instant,
+    max_body: usize,
+) -> Result<(ReplyHead, Vec<u8>), ExchangeError> {
+    let decode = |input: &[u8]| ReplyHead::decode_within(input, max_body);
+    let reading = read_message(stream, decode, |head| head.length.unwrap_or(0));
+    let (head, body) = within(deadline, reading).await?;
     if head.status == 200 && head.length.is_none() {
         return Err(WireError::MissingLength.into());
     }

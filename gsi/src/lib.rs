@@ -15,6 +15,7 @@ pub mod credential;
 pub mod crl;
 pub mod delegation;
 pub mod der;
+pub mod digest;
 pub mod endpoint;
 pub mod error;
 #[cfg(test)]

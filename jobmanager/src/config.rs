@@ -1,7 +1,8 @@
 //! The `[jobmanager]` table of gridiron.toml.
 
+use crate::staging::Limits;
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::{num::NonZeroU16, path::PathBuf, time::Duration};
 
 /// Settings of the job managers; unknown keys are errors.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,6 +23,15 @@ pub struct Config {
     /// What GLOBUS_LOCATION and $(GLOBUS_LOCATION) are.
     #[serde(default = "default_location")]
     pub globus_location: PathBuf,
+    /// Files of all jobs of an account that are moved at once.
+    #[serde(default = "default_transfers")]
+    pub transfers: NonZeroU16,
+    /// Files of one job that are moved at once.
+    #[serde(default = "default_transfers_per_job")]
+    pub transfers_per_job: NonZeroU16,
+    /// Seconds for which a transfer that fails for a reason that may pass (unreachable, cut, 5xx, disk full) is tried again.
+    #[serde(default = "default_transfer_patience")]
+    pub transfer_patience_seconds: u32,
     /// How the certificates of job contacts' clients are judged (filled by the caller, as for the gatekeeper).
     #[serde(skip)]
     pub chain_policy: gsi::chain::ChainPolicy,
@@ -30,6 +40,26 @@ pub struct Config {
     pub reaper_command: Vec<std::ffi::OsString>,
 }
 
+impl Config {
+    /// How much is moved at once, and how patiently.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            transfers: self.transfers,
+            per_job: self.transfers_per_job,
+            patience: Duration::from_secs(self.transfer_patience_seconds.into()),
+        }
+    }
+}
+
+fn default_transfers() -> NonZeroU16 {
+    Limits::default().transfers
+}
+fn default_transfers_per_job() -> NonZeroU16 {
+    Limits::default().per_job
+}
+fn default_transfer_patience() -> u32 {
+    Limits::PATIENCE
+}
 fn default_idle() -> u64 {
     60
 }

@@ -1,6 +1,7 @@
 //! The control interface's service side: what the gatekeeper (and later other front doors) ask of this manager.
 
 use crate::{
+    bulk,
     gate::{Gate, Refused},
     intake,
     manager::{Message, Shared},
@@ -49,6 +50,23 @@ impl<S: Scheduler> v1::job_manager_server::JobManager for Control<S> {
         // A task of its own: the job must reach its end even when the front door hangs up half way.
         let submitting = tokio::spawn(async move {
             let reply = intake::submit(&shared, request.into_inner()).await;
+            drop(inside);
+            reply
+        });
+        let reply = submitting.await.map_err(|error| Status::internal(error.to_string()))?;
+        reply.map(Response::new).map_err(|intake::Ending| ending())
+    }
+
+    async fn submit_many(
+        &self,
+        request: Request<v1::SubmitManyRequest>,
+    ) -> Result<Response<v1::SubmitManyReply>, Status> {
+        let id = request.get_ref().common.as_ref().map_or("", |common| &common.request_id);
+        // By its batch: parts of one that overlap must not be worked on at the same time.
+        let inside = self.gate.enter(id).map_err(refused)?;
+        let shared = Arc::clone(&self.shared);
+        let submitting = tokio::spawn(async move {
+            let reply = bulk::submit(&shared, request.into_inner()).await;
             drop(inside);
             reply
         });

@@ -12,47 +12,52 @@ use std::{
     path::PathBuf,
 };
 
-/// Where the job's output goes while it runs.
+/// Where the job's program is, and its streams while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Streams {
+pub struct Places {
+    /// Program.
+    pub executable: PathBuf,
+    /// Standard input.
+    pub stdin: PathBuf,
     /// Standard output.
     pub stdout: PathBuf,
     /// Standard error.
     pub stderr: PathBuf,
 }
 
-impl Streams {
-    /// Files as the request names them, the job directory for what is delivered. Cache entries are made by the caller just
-    /// before the start; until then the job directory stands in for them.
+impl Places {
+    /// Files as the request names them, the job directory for output that is delivered. For what is in the GASS cache the job
+    /// directory stands in, until [`crate::staging::places`] looks there just before the start.
     pub fn of(job: &Job, files: &JobFiles) -> Self {
-        let place = |output: &Output, own: PathBuf| match output {
+        let input = |input: &Input, own: PathBuf| match input {
+            Input::File(path) => path.as_path().to_owned(),
+            Input::Url(_) => own,
+        };
+        let output = |output: &Output, own: PathBuf| match output {
             Output::File(path) => path.as_path().to_owned(),
             Output::Deliver(_) | Output::Cache(_) => own,
         };
         Self {
-            stdout: place(&job.spec.stdout, files.stdout()),
-            stderr: place(&job.spec.stderr, files.stderr()),
+            executable: input(&job.spec.executable, files.executable()),
+            stdin: input(&job.spec.stdin, files.stdin()),
+            stdout: output(job.stdout_as_started(), files.stdout()),
+            stderr: output(job.stderr_as_started(), files.stderr()),
         }
     }
 }
 
 /// The launch of a job.
-pub fn launch(job: &Job, site: &Site, streams: Streams) -> Launch {
-    let files = site.job_files(job.key);
+pub fn launch(job: &Job, site: &Site, places: Places) -> Launch {
     let spec = &job.spec;
-    let place = |input: &Input, fetched: PathBuf| match input {
-        Input::File(path) => path.as_path().to_owned(),
-        Input::Url(_) => fetched,
-    };
     Launch {
         key: job.key,
-        executable: place(&spec.executable, files.executable()),
+        executable: places.executable,
         arguments: spec.arguments.iter().map(Octets::to_os_string).collect(),
         environment: environment(job, site),
         directory: spec.directory.as_path().to_owned(),
-        stdin: place(&spec.stdin, files.stdin()),
-        stdout: streams.stdout,
-        stderr: streams.stderr,
+        stdin: places.stdin,
+        stdout: places.stdout,
+        stderr: places.stderr,
         count: spec.count,
         job_type: spec.job_type,
         max_wall_time: spec.max_wall_time,
@@ -81,6 +86,9 @@ pub fn environment(job: &Job, site: &Site) -> Vec<(OsString, OsString)> {
     set("X509_CERT_DIR".as_ref(), site.trust_path().into());
     if job.spec.remote_io_url.is_some() {
         set("GLOBUS_REMOTE_IO_URL".as_ref(), files.remote_io().into());
+    }
+    if let Some(path) = job.spec.scratch() {
+        set("SCRATCH_DIRECTORY".as_ref(), path.to_os_string());
     }
     for (name, value) in &job.spec.environment {
         set(name.as_os_str(), value.to_os_string());
@@ -167,12 +175,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_scratch_directory_is_known_to_the_job() {
+        let mut job = sample();
+        assert_eq!(variable(&job, "SCRATCH_DIRECTORY"), None);
+        let scratch = Some("/home/alice/gram_scratch_abcdef".into());
+        job.spec.staging = Some(Box::new(crate::job::Staging { scratch, ..Default::default() }));
+        assert_eq!(variable(&job, "SCRATCH_DIRECTORY").unwrap(), "/home/alice/gram_scratch_abcdef");
+    }
+
+    #[test]
     fn delivered_output_is_written_in_the_job_directory() {
         let folder = tempfile::tempdir().unwrap();
         let site = crate::site_for_tests(folder.path());
         let job = sample();
         let files = site.job_files(job.key);
-        let launch = launch(&job, &site, Streams::of(&job, &files));
+        let launch = launch(&job, &site, Places::of(&job, &files));
         assert_eq!(launch.stdout, PathBuf::from("/dev/null"));
         assert_eq!(launch.stderr, files.stderr());
         assert_eq!(launch.arguments.len(), 2);

@@ -5,7 +5,7 @@ use crate::{
     job::Failure,
     launch::JobKey,
     listener,
-    manager::Inbox,
+    manager::{Inbox, Message},
     site::{Durability, Site, replace_private},
     store::Store,
 };
@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock, RwLock,
-        atomic::{AtomicU16, Ordering},
+        atomic::{AtomicBool, AtomicU16, Ordering},
     },
     time::Duration,
 };
@@ -60,6 +60,8 @@ pub struct Identity {
     port: AtomicU16,
     file: PathBuf,
     current: RwLock<Arc<Current>>,
+    /// The credential is another than the manager knows of.
+    is_news: AtomicBool,
     listening: OnceLock<AbortHandle>,
 }
 
@@ -107,11 +109,20 @@ impl Identity {
         }
     }
 
+    /// What the manager has to hear when there is another credential than it knows of: how long it lasts.
+    pub(crate) fn news(&self) -> Option<Message> {
+        self.is_news.swap(false, Ordering::Relaxed).then(|| Message::Credential {
+            identity: self.subject.as_str().to_owned(),
+            expires: self.current().credential.expires(),
+        })
+    }
+
     fn replace(&self, new: Arc<Current>) {
         match self.current.write() {
             Ok(mut current) => *current = new,
             Err(poisoned) => *poisoned.into_inner() = new,
         }
+        self.is_news.store(true, Ordering::Relaxed);
     }
 }
 
@@ -179,7 +190,8 @@ impl Identities {
         Credential::from_pem_knowing(pem, &self.delegated_keys)
     }
 
-    /// Takes a delegated credential: a new identity gets its listener, a known one the credential if it lives longer.
+    /// Takes a delegated credential: a new identity gets its listener, a known one the credential if it lives longer. Whoever
+    /// offers tells the manager of it ([`Identity::news`]), when it is time for that.
     pub async fn offer(&self, credential: Credential) -> Result<Arc<Identity>, IdentityError> {
         let mut known = self.known.lock().await;
         if let Some(identity) = known.get(credential.identity()) {
@@ -300,7 +312,14 @@ impl Identities {
         let subject = credential.identity().clone();
         let current = RwLock::new(Arc::new(self.prepare(credential)?));
         let listening = OnceLock::new();
-        let identity = Arc::new(Identity { subject, port: AtomicU16::new(port), file, current, listening });
+        let identity = Arc::new(Identity {
+            subject,
+            port: AtomicU16::new(port),
+            file,
+            current,
+            is_news: AtomicBool::new(true),
+            listening,
+        });
         // The listener holds the identity weakly: it ends when the identity is dropped. And it ends when it finds none, so it
         // starts when there is one, for a client may be waiting already.
         let serving = listener::Serving {

@@ -2,20 +2,24 @@
 //! stores it and only then is it answered. Everything here happens before the job exists, so every refusal leaves nothing behind.
 
 use crate::{
-    environment::{Streams, launch},
-    identity::{self, Identities, check_lifetime},
+    environment::{Places, launch},
+    identity::{self, Identities, Identity, check_lifetime},
     job::{Failure, Job, Origin, Phase, Registration},
     launch::JobKey,
-    machine::{MAX_CONTACT_LENGTH, later},
+    machine::{MAX_CONTACT_LENGTH, Restart},
     manager::{Found, Message, Shared},
-    request::{self, Request, Surroundings, default_cache},
+    request::{self, Request, StdioUpdate, Surroundings, default_cache},
     scheduler::Scheduler,
+    site::Site,
+    staging,
     timeline::Timeline,
 };
-use gram::{GramError, JobState, control::v1, wire::Query};
-use gsi::{Credential, Subject};
+use gram::{GramError, JobState, control::v1};
+use gsi::Credential;
 use jiff::Timestamp;
+use std::sync::Arc;
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 /// Longest identity taken from the front door.
 const MAX_IDENTITY: usize = 4096;
@@ -35,8 +39,24 @@ pub async fn submit<S: Scheduler>(
     let id = request.request_id.clone();
     let accepted = match find(shared, &id).await? {
         Some(found) => Ok(found),
-        None => accept(shared, request).await,
+        None => match Grant::take(shared, &request).await {
+            Ok(grant) => {
+                let accepted = accept(shared, &grant, request).await;
+                grant.announce(shared).await;
+                accepted
+            }
+            Err(failure) => Err(failure),
+        },
     };
+    answer(shared, &id, accepted)
+}
+
+/// What the submitter is told of the request with this id.
+pub(crate) fn answer<S>(
+    shared: &Shared<S>,
+    id: &str,
+    accepted: Result<Found, Failure>,
+) -> Result<v1::SubmitReply, Ending> {
     match accepted {
         Ok(Found { code, contact }) => {
             tracing::info!(request = id, code = code.0, contact, "job accepted");
@@ -66,8 +86,62 @@ async fn find<S>(shared: &Shared<S>, request: &str) -> Result<Option<Found>, End
     answer.await.map_err(|_| Ending)
 }
 
-async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) -> Result<Found, Failure> {
-    let credential = delegated(&shared.identities, &request)?;
+/// What a client has handed over with its request; good for as many jobs as the request asks for.
+#[derive(Clone)]
+pub(crate) struct Grant {
+    /// The delegated credential, for the jobs themselves.
+    proxy: Arc<Zeroizing<String>>,
+    /// Whose it is.
+    identity: Arc<Identity>,
+}
+
+impl Grant {
+    /// Checks the credential and takes it in.
+    pub(crate) async fn take<S>(shared: &Shared<S>, request: &v1::SubmitRequest) -> Result<Self, Failure> {
+        let credential = delegated(&shared.identities, request)?;
+        let proxy = Arc::new(credential.to_pem());
+        let identity = shared.identities.offer(credential).await?;
+        Ok(Self { proxy, identity })
+    }
+
+    /// Tells the manager of the new credential. After the request itself: a job that goes on with the credential should do so
+    /// with what its restart brings along.
+    pub(crate) async fn announce<S>(&self, shared: &Shared<S>) {
+        if let Some(news) = self.identity.news() {
+            // A manager that ends has no use for it.
+            let _ = shared.inbox.send(news).await;
+        }
+    }
+}
+
+/// Makes a job of the request, or takes up an old one again; it is in the store when this gives it.
+pub(crate) async fn accept<S: Scheduler>(
+    shared: &Shared<S>,
+    grant: &Grant,
+    request: v1::SubmitRequest,
+) -> Result<Found, Failure> {
+    let Grant { proxy, identity } = grant;
+    if request.callback_url.len() > MAX_CONTACT_LENGTH {
+        return Err(Failure::new(
+            GramError::INSERTING_CLIENT_CONTACT,
+            format!("the call-back contact is longer than {MAX_CONTACT_LENGTH} bytes"),
+        ));
+    }
+    let key = crate::random_key();
+    let around = surroundings(&shared.site, &request, identity, key);
+    let (spec, canonical) = match request::read(&request.rsl, &around)? {
+        Request::Submit { spec, canonical } => (*spec, canonical),
+        Request::Restart { key, .. } => {
+            // Again, with the symbols of the job that it is about.
+            let around = surroundings(&shared.site, &request, identity, key);
+            return match request::read(&request.rsl, &around)? {
+                Request::Restart { update, .. } => {
+                    restart(shared, request, identity, key, *update, proxy.as_bytes()).await
+                }
+                Request::Submit { .. } => Err(no_such_job(key)),
+            };
+        }
+    };
     if request.scheduler != shared.scheduler.name() {
         return Err(Failure::new(
             GramError::INVALID_JOB_MANAGER_TYPE,
@@ -78,44 +152,15 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
             ),
         ));
     }
-    if request.callback_url.len() > MAX_CONTACT_LENGTH {
-        return Err(Failure::new(
-            GramError::INSERTING_CLIENT_CONTACT,
-            format!("the call-back contact is longer than {MAX_CONTACT_LENGTH} bytes"),
-        ));
-    }
-    let proxy = credential.to_pem();
-    let identity = shared.identities.offer(credential).await?;
-    let key = crate::random_key();
-    let site = &shared.site;
-    let contact = identity::contact(&site.host, identity.port(), key);
-    let files = site.job_files(key);
-    let around = Surroundings {
-        home: site.account.home.clone(),
-        logname: site.account.name.clone(),
-        identity: request.identity.clone(),
-        globus_location: site.globus_location.clone(),
-        gatekeeper: (
-            request.gatekeeper_host.clone(),
-            request.gatekeeper_port,
-            request.gatekeeper_subject.clone(),
-        ),
-        machine: site.machine.clone(),
-        scheduler: request.scheduler.clone(),
-        key,
-        contact: contact.clone(),
-        job_directory: files.directory().to_owned(),
-    };
-    let (spec, canonical) = match request::read(&request.rsl, &around)? {
-        Request::Submit { spec, canonical } => (*spec, canonical),
-        Request::Restart { key } => return Err(restart(shared, key, &identity.subject).await),
-    };
+    let files = shared.site.job_files(key);
+    let contact = around.contact;
     let now = Timestamp::now();
     let job = Job {
         key,
         contact: contact.clone(),
         phase: match spec.two_phase {
-            Some(seconds) => Phase::Uncommitted { deadline: later(now, seconds) },
+            // How long, the state machine decides.
+            Some(_) => Phase::Uncommitted { deadline: now },
             None => Phase::Submitting,
         },
         origin: Origin {
@@ -131,12 +176,12 @@ async fn accept<S: Scheduler>(shared: &Shared<S>, request: v1::SubmitRequest) ->
         failure: None,
         exit_code: None,
         scheduler_id: None,
-        contacts: Some(request.callback_url)
-            .filter(|url| !url.is_empty())
-            .map(|url| Registration { url, mask: request.job_state_mask, owed: None })
-            .into_iter()
-            .collect(),
+        contacts: registration(&request.callback_url, request.job_state_mask).into_iter().collect(),
         updates: 0,
+        lapsed: false,
+        redirected: None,
+        progress: None,
+        cache_tag: None,
         timeline: Timeline::default(),
         spec,
     };
@@ -189,31 +234,89 @@ fn delegated(identities: &Identities, request: &v1::SubmitRequest) -> Result<Cre
     Ok(credential)
 }
 
-/// Restarts come with a later issue; what can be told is whether there is such a job.
-async fn restart<S>(shared: &Shared<S>, key: JobKey, identity: &Subject) -> Failure {
-    let (reply, answer) = oneshot::channel();
-    let asked = Message::Query { key, identity: identity.clone(), query: Query::Status, reply };
-    if shared.inbox.send(asked).await.is_ok() && answer.await.is_ok() {
-        return Failure::new(
-            GramError::RESTART_FAILED,
-            format!("attribute `restart` is not supported yet; job {key} is managed and needs no restart"),
-        );
+/// What a request about the job with this key is read against.
+fn surroundings(site: &Site, request: &v1::SubmitRequest, identity: &Identity, key: JobKey) -> Surroundings {
+    Surroundings {
+        home: site.account.home.clone(),
+        logname: site.account.name.clone(),
+        identity: request.identity.clone(),
+        globus_location: site.globus_location.clone(),
+        gatekeeper: (
+            request.gatekeeper_host.clone(),
+            request.gatekeeper_port,
+            request.gatekeeper_subject.clone(),
+        ),
+        machine: site.machine.clone(),
+        scheduler: request.scheduler.clone(),
+        key,
+        contact: identity::contact(&site.host, identity.port(), key),
+        job_directory: site.job_files(key).directory().to_owned(),
+        scratch_name: staging::scratch::name(key),
     }
-    Failure::new(GramError::NO_STATE_FILE, format!("there is no job {key} of yours to restart"))
 }
 
-/// The cache is usable where it matters (149), then the scheduler's checks, unless files are still to be fetched.
+fn registration(url: &str, mask: u32) -> Option<Registration> {
+    (!url.is_empty()).then(|| Registration { url: url.to_owned(), mask, owed: None })
+}
+
+/// Takes up a job again (gram.md §12): the answer is 0, 110, or the failure of a job that stays failed, each with its contact.
+/// The job gets the new credential as its own.
+async fn restart<S>(
+    shared: &Shared<S>,
+    request: v1::SubmitRequest,
+    identity: &Identity,
+    key: JobKey,
+    update: StdioUpdate,
+    proxy: &[u8],
+) -> Result<Found, Failure> {
+    let contact = registration(&request.callback_url, request.job_state_mask);
+    let (reply, answer) = oneshot::channel();
+    let asked = Message::Restart {
+        key,
+        identity: identity.subject.clone(),
+        scheduler: request.scheduler,
+        restart: Box::new(Restart { contact, update }),
+        reply,
+    };
+    shared.inbox.send(asked).await.map_err(|_| no_such_job(key))?;
+    let code = match answer.await.map_err(|_| no_such_job(key))?.refused {
+        GramError::NO_STATE_FILE => return Err(no_such_job(key)),
+        code @ GramError::OLD_JM_ALIVE => {
+            return Err(Failure::new(code, format!("job {key} belongs to the service of another scheduler")));
+        }
+        code => code,
+    };
+    if let Err(error) = shared.site.job_files(key).write_proxy(proxy) {
+        tracing::warn!(job = %key, %error, "the job keeps its old proxy");
+    }
+    Ok(Found { code, contact: identity::contact(&shared.site.host, identity.port(), key) })
+}
+
+fn no_such_job(key: JobKey) -> Failure {
+    let why = format!("there is no unfinished job {key} of yours to restart");
+    Failure::new(GramError::NO_STATE_FILE, why)
+}
+
+/// The cache is usable where it matters (149), so is the place for a scratch directory (136); then the scheduler's checks, unless
+/// something is still to be fetched or made.
 fn check<S: Scheduler>(shared: &Shared<S>, job: &Job) -> Result<(), Failure> {
     let usual = default_cache(&shared.site.account.home);
-    if job.spec.writes_to_cache() || job.spec.gass_cache.as_path() != usual {
-        gass::Cache::open(job.spec.gass_cache.as_path())
-            .map_err(|error| Failure::new(GramError::INVALID_CACHE, error.to_string()))?;
+    if job.spec.uses_cache() || job.spec.gass_cache.as_path() != usual {
+        staging::usable(job)?;
     }
-    if job.spec.needs_fetching() {
+    if let Some(path) = job.spec.scratch() {
+        let base = path.as_path().parent().unwrap_or(path.as_path());
+        staging::scratch::check(base).map_err(|error| {
+            let message =
+                format!("attribute `scratch_dir`: nothing can be made in {}: {error}", base.display());
+            Failure::new(GramError::INVALID_SCRATCH, message)
+        })?;
+    }
+    if job.spec.needs_preparing() {
         return Ok(());
     }
     let files = shared.site.job_files(job.key);
-    Ok(shared.scheduler.check(&launch(job, &shared.site, Streams::of(job, &files)))?)
+    Ok(shared.scheduler.check(&launch(job, &shared.site, Places::of(job, &files)))?)
 }
 
 /// Hands the job to the manager; answered when it is in the store.

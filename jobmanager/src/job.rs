@@ -1,5 +1,9 @@
 //! A job: what was asked for, where it stands, whom to tell. This record is what the store keeps.
 
+mod files;
+
+pub use files::{FilePair, FileProgress, FileRole, FileStage, Progress, Staging};
+
 use crate::{
     launch::{JobKey, JobType},
     octets::Octets,
@@ -9,6 +13,7 @@ use crate::{
 use gram::{GramError, JobState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// One job of this account, from the request to the moment it is forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +44,28 @@ pub struct Job {
     /// What has happened to it.
     #[serde(default, skip_serializing_if = "Timeline::is_empty")]
     pub timeline: Timeline,
+    /// The owner's credential ends soon or has ended (gram.md §13): the contacts have been told so, and no file is moved until
+    /// there is another. The job itself runs on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lapsed: bool,
+    /// Streams that were given other destinations when the job had been started: where the job itself writes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirected: Option<Box<Redirected>>,
+    /// How far its files are; None before the first is moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Box<Progress>>,
+    /// The tag of its cache entries, once that is no longer the contact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_tag: Option<Box<str>>,
+}
+
+/// What the job was started with, for each stream whose destination has changed since.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redirected {
+    /// Standard output; None: as it is in the request.
+    pub stdout: Option<Output>,
+    /// Standard error.
+    pub stderr: Option<Output>,
 }
 
 /// Where a job came from.
@@ -95,6 +122,9 @@ pub struct JobSpec {
     pub remote_io_url: Option<String>,
     /// Only check, run nothing.
     pub dry_run: bool,
+    /// Files beyond the above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staging: Option<Box<Staging>>,
 }
 
 /// Where a file that the job reads comes from.
@@ -102,7 +132,7 @@ pub struct JobSpec {
 pub enum Input {
     /// A file that is there already.
     File(Octets),
-    /// Fetched into the job directory before the job starts.
+    /// Fetched into the GASS cache before the job starts.
     Url(String),
 }
 
@@ -137,6 +167,17 @@ pub enum Destination {
     Cache(CacheEntry),
 }
 
+impl std::fmt::Display for Destination {
+    /// The path, or the URL without its tag.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url(url) => f.write_str(url),
+            Self::File(path) => f.write_str(&path.lossy()),
+            Self::Cache(entry) => f.write_str(&entry.url),
+        }
+    }
+}
+
 /// Where a job stands. Each variant holds what only that place needs; `machine.rs` is the only writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
@@ -145,7 +186,7 @@ pub enum Phase {
         /** a commit later than this is too late */
         deadline: Timestamp,
     },
-    /// Executable or stdin is being fetched.
+    /// What the job needs is being made ready: its scratch directory, and the files that are fetched.
     StagingIn,
     /// Handed to the scheduler, which has not answered yet.
     Submitting,
@@ -158,6 +199,8 @@ pub enum Phase {
         /** what the job becomes when everything is delivered */
         then: Verdict,
     },
+    /// The job has run well and its output is out; `file_stage_out` is under way.
+    StagingOut,
     /// Two-phase: over and told, waiting for the client's second commit until then.
     Uncollected {
         /** parked after this */
@@ -220,6 +263,10 @@ pub enum FailureKind {
     Executable,
     /** `stdin` */
     Stdin,
+    /** `file_stage_in` or `file_stage_in_shared` */
+    FileStageIn,
+    /** `file_stage_out`, or output that could not be sent */
+    FileStageOut,
 }
 
 impl FailureKind {
@@ -228,6 +275,8 @@ impl FailureKind {
         match self {
             Self::Executable => "executable",
             Self::Stdin => "stdin",
+            Self::FileStageIn => "filestagein",
+            Self::FileStageOut => "filestageout",
         }
     }
 }
@@ -257,9 +306,37 @@ pub struct Notice {
 }
 
 impl JobSpec {
-    /// Something must be fetched before the job can start.
+    /// Something must be fetched before the job can start. Exactly then clients are told STAGE_IN.
     pub fn needs_fetching(&self) -> bool {
-        matches!(self.executable, Input::Url(_)) || matches!(self.stdin, Input::Url(_))
+        let lists = self.staging.as_ref();
+        matches!(self.executable, Input::Url(_))
+            || matches!(self.stdin, Input::Url(_))
+            || lists.is_some_and(|lists| !lists.stage_in.is_empty() || !lists.stage_in_shared.is_empty())
+    }
+
+    /// Something must be made or fetched before the job can start.
+    pub fn needs_preparing(&self) -> bool {
+        self.needs_fetching() || self.scratch().is_some()
+    }
+
+    /// The job's own scratch directory.
+    pub fn scratch(&self) -> Option<&Octets> {
+        self.staging.as_ref()?.scratch.as_ref()
+    }
+
+    /// Files are staged out when the job has ended well. Exactly then clients are told STAGE_OUT.
+    pub fn stages_out(&self) -> bool {
+        self.staging.as_ref().is_some_and(|lists| !lists.stage_out.is_empty())
+    }
+
+    /// More is to be removed than what is the job manager's own.
+    pub fn cleans_up(&self) -> bool {
+        self.staging.as_ref().is_some_and(|lists| !lists.clean_up.is_empty() || lists.scratch.is_some())
+    }
+
+    /// A path of a staging list, relative ones below the working directory.
+    pub fn resolve(&self, path: &Octets) -> PathBuf {
+        self.directory.as_path().join(path.as_path())
     }
 
     /// Something must be sent when the job has ended.
@@ -267,24 +344,35 @@ impl JobSpec {
         matches!(self.stdout, Output::Deliver(_)) || matches!(self.stderr, Output::Deliver(_))
     }
 
-    /// A stream goes to the GASS cache, at once or in the end.
-    pub fn writes_to_cache(&self) -> bool {
-        self.cache_entries().next().is_some()
+    /// The GASS cache is used: by a stream, or for what is fetched.
+    pub fn uses_cache(&self) -> bool {
+        self.fetches_to_cache() || self.cache_entries().next().is_some()
+    }
+
+    /// Something is fetched into the GASS cache.
+    pub fn fetches_to_cache(&self) -> bool {
+        matches!(self.executable, Input::Url(_))
+            || matches!(self.stdin, Input::Url(_))
+            || self.staging.as_ref().is_some_and(|lists| !lists.stage_in_shared.is_empty())
     }
 
     /// The cache entries of both streams.
     pub fn cache_entries(&self) -> impl Iterator<Item = &CacheEntry> {
-        [&self.stdout, &self.stderr].into_iter().flat_map(|output| {
-            let (own, delivered) = match output {
-                Output::File(_) => (None, &[][..]),
-                Output::Cache(entry) => (Some(entry), &[][..]),
-                Output::Deliver(destinations) => (None, destinations.as_slice()),
-            };
-            own.into_iter().chain(delivered.iter().filter_map(|destination| match destination {
-                Destination::Cache(entry) => Some(entry),
-                Destination::Url(_) | Destination::File(_) => None,
-            }))
-        })
+        [&self.stdout, &self.stderr].into_iter().flat_map(Output::cache_entries)
+    }
+}
+
+impl Output {
+    fn cache_entries(&self) -> impl Iterator<Item = &CacheEntry> {
+        let (own, delivered) = match self {
+            Self::File(_) => (None, &[][..]),
+            Self::Cache(entry) => (Some(entry), &[][..]),
+            Self::Deliver(destinations) => (None, destinations.as_slice()),
+        };
+        own.into_iter().chain(delivered.iter().filter_map(|destination| match destination {
+            Destination::Cache(entry) => Some(entry),
+            Destination::Url(_) | Destination::File(_) => None,
+        }))
     }
 }
 
@@ -306,8 +394,72 @@ impl Job {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Parked { .. } => false,
+        }
+    }
+
+    /// The cache entries of both streams, those that were replaced included.
+    pub fn cache_entries(&self) -> impl Iterator<Item = &CacheEntry> {
+        let replaced = self.redirected.iter().flat_map(|was| was.stdout.iter().chain(&was.stderr));
+        self.spec.cache_entries().chain(replaced.flat_map(Output::cache_entries))
+    }
+
+    /// Where the job itself writes its standard output; it goes from there to where the request says.
+    pub fn stdout_as_started(&self) -> &Output {
+        self.redirected.as_ref().and_then(|was| was.stdout.as_ref()).unwrap_or(&self.spec.stdout)
+    }
+
+    /// As [`Job::stdout_as_started`], for standard error.
+    pub fn stderr_as_started(&self) -> &Output {
+        self.redirected.as_ref().and_then(|was| was.stderr.as_ref()).unwrap_or(&self.spec.stderr)
+    }
+
+    /// The tag of its cache entries.
+    pub fn cache_tag(&self) -> &str {
+        self.cache_tag.as_deref().unwrap_or(&self.contact)
+    }
+
+    /// Gives it another contact, for clients that come from now on. Its cache entries keep their tag.
+    pub fn move_to(&mut self, contact: String) {
+        if contact != self.contact {
+            let old = std::mem::replace(&mut self.contact, contact);
+            self.cache_tag.get_or_insert_with(|| old.into());
+        }
+    }
+
+    /// This file is where it should be.
+    pub fn has_moved(&self, role: FileRole) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.is_done(role))
+    }
+
+    /// Where a file comes from and goes to, as the request has it; empty for what it does not name.
+    pub fn ends_of(&self, role: FileRole) -> (String, String) {
+        let number = usize::from(role.number());
+        let input = |input: &Input| match input {
+            Input::Url(url) => (url.clone(), String::new()),
+            Input::File(path) => (path.lossy().into_owned(), String::new()),
+        };
+        let output = |output: &Output| match output {
+            Output::Deliver(destinations) => {
+                (String::new(), destinations.get(number).map(Destination::to_string).unwrap_or_default())
+            }
+            Output::File(_) | Output::Cache(_) => Default::default(),
+        };
+        let pair = |list: fn(&Staging) -> &Vec<FilePair>| {
+            let pair = self.spec.staging.as_ref().and_then(|staging| list(staging).get(number));
+            pair.map(|pair| (pair.from.lossy().into_owned(), pair.to.lossy().into_owned()))
+                .unwrap_or_default()
+        };
+        match role {
+            FileRole::Executable => input(&self.spec.executable),
+            FileRole::Stdin => input(&self.spec.stdin),
+            FileRole::Stderr(_) => output(&self.spec.stderr),
+            FileRole::Stdout(_) => output(&self.spec.stdout),
+            FileRole::StageIn(_) => pair(|staging| &staging.stage_in),
+            FileRole::StageInShared(_) => pair(|staging| &staging.stage_in_shared),
+            FileRole::StageOut(_) => pair(|staging| &staging.stage_out),
         }
     }
 
@@ -384,6 +536,7 @@ pub(crate) mod tests {
                 gass_cache: "/home/alice/.globus/.gass_cache".into(),
                 remote_io_url: None,
                 dry_run: false,
+                staging: None,
             },
             phase: Phase::Submitting,
             state: JobState::Unsubmitted,
@@ -393,6 +546,10 @@ pub(crate) mod tests {
             contacts: vec![Registration { url: "https://vm:2/".into(), mask: 0xF_FFFF, owed: None }],
             updates: 0,
             timeline: Timeline::default(),
+            lapsed: false,
+            redirected: None,
+            progress: None,
+            cache_tag: None,
         }
     }
 

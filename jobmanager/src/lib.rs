@@ -10,16 +10,21 @@
 //! | [`machine`] | the state machine: event in, changed job and actions out; pure |
 //! | [`manager`] | the task that owns all jobs and carries the actions out |
 //! | [`intake`], [`control`], [`gate`] | submissions from the front door |
+//! | [`bulk`] | submissions and questions about many jobs at once |
 //! | [`identity`], [`listener`] | delegated credentials, and the job contacts that show them |
 //! | [`callback`] | state updates to clients |
-//! | [`environment`], [`stdio`] | what a job is started with; moving its files |
+//! | [`environment`] | what a job is started with |
+//! | [`staging`] | moving its files |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
 //! | [`timeline`] | what has happened to a job, for its owner |
 //! | [`store`] | durability |
+//! | [`clock`] | the time that deadlines are kept in |
 //! | [`account`], [`site`], [`config`] | who and where we are |
 
 pub mod account;
+pub mod bulk;
 pub mod callback;
+pub mod clock;
 pub mod config;
 pub mod control;
 pub mod environment;
@@ -37,7 +42,7 @@ pub mod request;
 pub mod scheduler;
 mod serve;
 pub mod site;
-pub mod stdio;
+pub mod staging;
 pub mod store;
 pub mod timeline;
 
@@ -64,5 +69,6 @@ pub(crate) fn site_for_tests(folder: &std::path::Path) -> site::Site {
         globus_location: "/usr".into(),
         machine: request::MachineFacts::default(),
         inherited: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        limits: staging::Limits::default(),
     }
 }

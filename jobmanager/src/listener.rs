@@ -1,6 +1,7 @@
 //! The job contact of one identity (gram.md §7): one TLS connection, one query, one reply. Only the identity itself is served.
 
 use crate::{
+    bulk,
     identity::Identity,
     launch::JobKey,
     machine::Answer,
@@ -9,7 +10,10 @@ use crate::{
 use gram::{
     GramError, JobState,
     exchange::{self, ExchangeError},
-    wire::{self, Query, QueryReply},
+    wire::{
+        self, MAX_BODY, Query, QueryReply,
+        bulk::{BulkQuery, MAX_QUERY},
+    },
 };
 use gsi::{
     Credential, KeyPool, SecureStream,
@@ -26,11 +30,11 @@ use tokio::{
 /// site's users often share an address.
 pub const BOUNDS: Bounds = Bounds { strangers: 64, guests: 128, per_address: 128, per_identity: 128 };
 /// How long nothing may come from a peer while something is waited for.
-const IDLE: Duration = Duration::from_secs(15);
+pub(crate) const IDLE: Duration = Duration::from_secs(15);
 /// How long a peer may take for handshake and query, and again for an in-band delegation.
-const EXCHANGE: Duration = Duration::from_secs(60);
+pub(crate) const EXCHANGE: Duration = Duration::from_secs(60);
 /// How long a query may take to be answered; a cancel waits for the scheduler.
-const ANSWER: Duration = Duration::from_secs(120);
+pub(crate) const ANSWER: Duration = Duration::from_secs(120);
 /// Pause after a failed accept (out of descriptors), so as not to spin.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -87,7 +91,12 @@ impl Serving {
         };
         // Kept to the end.
         let _place = place.welcome(stream.peer().owner())?;
-        let (head, body) = exchange::read_request(&mut stream, deadline).await?;
+        let is_owner = stream.peer().identity == identity.subject;
+        let limit = if is_owner { MAX_QUERY } else { MAX_BODY };
+        let (head, body) = exchange::read_request_within(&mut stream, deadline, limit).await?;
+        if is_owner && let Ok(Some(query)) = BulkQuery::decode(&body) {
+            return Ok(bulk::answer_all(&self.inbox, identity, stream, query).await?);
+        }
         let reply = self.answer(identity, &mut stream, &head.uri, &body).await;
         exchange::write_message(&mut stream, &reply, Instant::now() + EXCHANGE).await?;
         exchange::close(stream).await;

@@ -3,23 +3,33 @@
 //!
 //! One rule holds everywhere: what has changed is saved before anybody is told, so [`Action::Save`] always comes first.
 //!
-//! `progress.rs` has what moves a job along, `queries.rs` what its owner asks for, `telling.rs` who hears of it.
+//! `progress.rs` has what moves a job along, `queries.rs` what its owner asks for, `stdio_update.rs` and `restart.rs` the two ways
+//! to change a job's output and to take it up again, `credential.rs` the end of the owner's credential, `telling.rs` who hears of
+//! it all.
+//!
+//! Times are those of [`crate::clock::Clock`], which no setting of the machine's clock changes.
 //!
 //! ```text
-//! Uncommitted ─commit─► StagingIn ─► Submitting ─► Submitted ─► Delivering ─► Uncollected ─► Parked
-//!      │ timeout             │            │          │    ▲cancel                 │ commit      │
-//!      ▼                     ▼            ▼          ▼    ▼                       ▼             ▼
-//!     Over ◄─── a failure, or no two-phase commit ── Cancelling               (forgotten)   (forgotten)
+//! Uncommitted ─commit─► StagingIn ─► Submitting ─► Submitted ─► Delivering ─► StagingOut ─► Uncollected ─► Parked
+//!      │ timeout             │            │          │    ▲cancel                                │ commit      │
+//!      ▼                     ▼            ▼          ▼    ▼                                      ▼             ▼
+//!     Over ◄─── a failure, or no two-phase commit ── Cancelling                              (forgotten)   (forgotten)
 //! ```
 
+mod credential;
 mod progress;
 mod queries;
+mod restart;
+mod stdio_update;
 mod telling;
 #[cfg(test)]
 mod tests;
 
+pub use restart::Restart;
+
 use crate::{
-    job::{Failure, Job, Notice, Phase},
+    job::{Failure, FileProgress, Job, Notice, Phase},
+    request::StdioUpdate,
     scheduler::{Outcome, SchedulerId},
     timeline,
 };
@@ -42,10 +52,16 @@ const MAX_WAIT: u32 = 100_000_000;
 pub enum Event {
     /// The job exists; the first event of every job.
     Accepted,
-    /// A client's query on the job contact (`renew` is over when it comes here).
+    /// A client's query on the job contact (`renew` is over when it comes here; a STDIO_UPDATE comes as the next).
     Query(Query),
-    /// Executable and stdin are there, or not.
+    /// The signal STDIO_UPDATE, read; or the number of what is wrong with it.
+    StdioUpdate(Result<Box<StdioUpdate>, GramError>),
+    /// The owner takes the job up again with a request of its own.
+    Restart(Box<Restart>),
+    /// Everything the job needs is there, or the first that is not.
     Fetched(Result<(), Failure>),
+    /// One of the job's files has come further.
+    FileMoved(FileProgress),
     /// The scheduler has taken the job, or refused it.
     Submitted(Result<SchedulerId, Failure>),
     /// Scheduler: queued.
@@ -58,10 +74,15 @@ pub enum Event {
     Ended(Outcome),
     /// The scheduler could not be asked to end the job.
     CancelFailed(Failure),
-    /// The scheduler's answer to a suspend or resume of the client whose question this is.
+    /// The answer to the client whose question this is: the scheduler's to a suspend or resume, or that of [`Action::CompareStdio`]
+    /// or [`Action::WriteRemoteIo`].
     Controlled(Result<(), GramError>),
     /// All output is out, or the first that was not.
     Delivered(Result<(), Failure>),
+    /// All of `file_stage_out` is out, or the first that was not.
+    StagedOut(Result<(), Failure>),
+    /// What was to be removed is removed, as far as that can be done.
+    Cleaned,
     /// A contact has confirmed this update.
     Told {
         /** the contact */
@@ -78,8 +99,14 @@ pub enum Event {
     },
     /// The timer that was set last has run out.
     Deadline,
+    /// The owner's credential has less than ten minutes left, or none.
+    CredentialEnds,
+    /// There is one again that lasts.
+    CredentialRenewed,
     /// The job manager has just started and found this job in its store.
     Resumed,
+    /// As `Resumed`, for a job that was stored before the machine was last started.
+    Rebooted,
 }
 
 /// What is to be done, in this order.
@@ -100,7 +127,7 @@ pub enum Action {
         /** saying this */
         notice: Notice,
     },
-    /// Fetch executable and stdin.
+    /// Make the scratch directory and fetch what the job needs, unless that is there.
     Fetch,
     /// Stop fetching.
     AbortFetch,
@@ -112,10 +139,25 @@ pub enum Action {
     Suspend,
     /// Ask the scheduler to let the job go on; answered like `Suspend`.
     Resume,
+    /// Ask the scheduler for the job's present state.
+    Adopt,
     /// The end of the job is durable: the scheduler may forget it.
     Release,
     /// Send the output.
     Deliver,
+    /// Send the files of `file_stage_out`, unless they are there.
+    StageOut,
+    /// Stop sending output or files; what comes of it does not count any more.
+    AbortDelivery,
+    /// Compare what the job has written with the sizes that the client has; answered like `Suspend`, with 129 when they differ.
+    CompareStdio {
+        /** bytes of standard output; None: any */
+        stdout: Option<u64>,
+        /** bytes of standard error; None: any */
+        stderr: Option<u64>,
+    },
+    /// Write the job's remote I/O file anew; answered like `Suspend`, with 128 when it cannot be written.
+    WriteRemoteIo,
     /// Set the job's one timer, replacing what was set.
     SetTimer(Duration),
     /// Clear it.
@@ -137,6 +179,18 @@ pub struct Answer {
     pub failure: GramError,
     /// Exit code, when known.
     pub exit_code: Option<i32>,
+}
+
+impl Answer {
+    /// The job as it is, to a query that was carried out.
+    pub fn of(job: &Job) -> Self {
+        Self {
+            state: job.state,
+            refused: GramError::SUCCESS,
+            failure: job.failure_code(),
+            exit_code: job.exit_code,
+        }
+    }
 }
 
 /// Takes one event.
@@ -164,6 +218,8 @@ impl Turn {
         match event {
             Event::Accepted => self.accepted(),
             Event::Query(query) => self.query(query),
+            Event::StdioUpdate(update) => self.update_stdio(update),
+            Event::Restart(restart) => self.restart(*restart),
             Event::Fetched(result) => self.fetched(result),
             Event::Submitted(result) => self.submitted(result),
             Event::Pending => self.scheduler_state(JobState::Pending),
@@ -174,9 +230,15 @@ impl Turn {
             Event::Controlled(Ok(())) => self.answer(),
             Event::Controlled(Err(code)) => self.refuse(code),
             Event::Delivered(result) => self.delivered(result),
+            Event::FileMoved(file) => self.file_moved(file),
+            Event::StagedOut(result) => self.staged_out(result),
+            Event::Cleaned => self.cleaned(),
             Event::Told { url, number } | Event::GivenUp { url, number } => self.told(&url, number),
             Event::Deadline => self.deadline(),
+            Event::CredentialEnds => self.lapse(),
+            Event::CredentialRenewed => self.revive(),
             Event::Resumed => self.resumed(),
+            Event::Rebooted => self.rebooted(),
         }
     }
 

@@ -4,12 +4,19 @@
 //! | File | Subject |
 //! |---|---|
 //! | `message.rs` | what the manager is told |
+//! | `bulk.rs` | questions about many jobs |
 //! | `batch.rs` | saving before telling: actions wait for the save that covers them |
+//! | `expiry.rs` | credentials that end |
+//! | `restart.rs`, `stdio_update.rs` | what restarts and the signals 7 and 8 need besides the state machine |
 //! | `work.rs` | what takes time, in tasks of its own |
 //! | `wording.rs` | a job as updates and lists show it |
 
 mod batch;
+pub(crate) mod bulk;
+mod expiry;
 mod message;
+mod restart;
+mod stdio_update;
 #[cfg(test)]
 mod tests;
 mod wording;
@@ -19,6 +26,7 @@ pub use message::{Asker, Found, Inbox, Message};
 
 use crate::{
     callback::Outgoing,
+    clock::Clock,
     gate::Gate,
     identity::{self, Identities},
     job::{Job, Phase},
@@ -30,7 +38,8 @@ use crate::{
     timeline,
 };
 use batch::{Batch, Entry};
-use jiff::Timestamp;
+use expiry::Expiry;
+use gram::{Signal, wire::Query};
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
@@ -43,10 +52,9 @@ use tokio::{
 
 /// Messages that may wait for the manager; senders wait beyond.
 pub(crate) const INBOX: usize = 4096;
-/// Jobs whose files are being moved at once.
-const MAX_TRANSFERS: usize = 64;
-/// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time.
-const MAX_FINISHED: usize = 2000;
+/// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time. A large array is remembered
+/// whole, and a request for many jobs that is offered again finds all of them.
+const MAX_FINISHED: usize = 10_000;
 /// How long saves that are under way may take when the manager is told to stop.
 const LAST_SAVES: Duration = Duration::from_secs(10);
 
@@ -69,6 +77,11 @@ pub struct Manager<S> {
     shared: Arc<Shared<S>>,
     jobs: HashMap<JobKey, Entry>,
     timers: BTreeSet<(Instant, JobKey)>,
+    /// What deadlines are reckoned by.
+    clock: Clock,
+    expiry: Expiry,
+    /// When to look at the credentials again.
+    look_at: Option<Instant>,
     outgoing: Outgoing,
     transfers: Arc<Semaphore>,
     gate: Arc<Gate>,
@@ -97,13 +110,18 @@ pub enum End {
 impl<S: Scheduler> Manager<S> {
     /// With the jobs of the store; each takes up what was under way.
     pub async fn resume(shared: Arc<Shared<S>>, gate: Arc<Gate>, stored: Vec<Stored>) -> Self {
+        let transfers = Arc::new(Semaphore::new(usize::from(shared.site.limits.transfers.get())));
         let outgoing = Outgoing::new(Arc::clone(&shared.identities), shared.inbox.clone());
+        let clock = Clock::open(&shared.site.directory.join("clock"));
         let mut manager = Self {
             shared,
+            clock,
+            expiry: Expiry::default(),
+            look_at: None,
             jobs: HashMap::with_capacity(stored.len()),
             timers: BTreeSet::new(),
             outgoing,
-            transfers: Arc::new(Semaphore::new(MAX_TRANSFERS)),
+            transfers,
             gate,
             requests: HashMap::with_capacity(stored.len()),
             unsettled: 0,
@@ -121,7 +139,10 @@ impl<S: Scheduler> Manager<S> {
             };
             let key = job.key;
             if let Some(identity) = manager.shared.identities.get(&job.origin.identity).await {
-                job.contact = identity::contact(&manager.shared.site.host, identity.port(), key);
+                job.move_to(identity::contact(&manager.shared.site.host, identity.port(), key));
+            }
+            if !this_boot && let Some(progress) = &mut job.progress {
+                progress.forget_files();
             }
             // Nobody can tell whether the scheduler had it when the machine went down, and it must not run twice.
             let lost = job.phase == Phase::Submitting && !this_boot;
@@ -129,9 +150,14 @@ impl<S: Scheduler> Manager<S> {
                 with_scheduler.push((key, job.scheduler_id.clone()));
             }
             manager.insert(Entry::new(job, false));
-            let event = if lost { Event::Ended(Outcome::Lost) } else { Event::Resumed };
+            let event = match (lost, this_boot) {
+                (true, _) => Event::Ended(Outcome::Lost),
+                (false, true) => Event::Resumed,
+                (false, false) => Event::Rebooted,
+            };
             manager.take(key, event, None);
         }
+        manager.learn_credentials().await;
         if !with_scheduler.is_empty() {
             let shared = Arc::clone(&manager.shared);
             tokio::spawn(async move {
@@ -158,7 +184,8 @@ impl<S: Scheduler> Manager<S> {
                 idle_since = Instant::now();
             }
             let idle_at = idle_since + idle;
-            let wake = self.timers.first().map_or(idle_at, |(at, _)| idle_at.min(*at));
+            let timer = self.timers.first().map(|(at, _)| *at);
+            let wake = [timer, self.look_at].into_iter().flatten().fold(idle_at, Instant::min);
             tokio::select! {
                 message = messages.recv() => match message {
                     Some(message) => {
@@ -170,6 +197,9 @@ impl<S: Scheduler> Manager<S> {
                 Some(event) = events.recv() => self.hear_scheduler(&event),
                 () = tokio::time::sleep_until(wake) => {
                     self.run_timers();
+                    if self.look_at.is_some_and(|at| at <= Instant::now()) {
+                        self.look_at_credentials();
+                    }
                     if Instant::now() >= idle_at && !self.is_busy() && self.gate.close_if_empty() {
                         return End::Idle;
                     }
@@ -222,19 +252,37 @@ impl<S: Scheduler> Manager<S> {
                     .jobs
                     .get(&key)
                     .is_some_and(|entry| entry.job.origin.identity == identity.as_str() && !entry.fresh);
-                if owned {
-                    self.take(key, Event::Query(query), Some(reply));
+                let event = match query {
+                    _ if !owned => None,
+                    Query::Signal(Signal::StdioUpdate(text)) => self.stdio_update(key, &text),
+                    query => Some(Event::Query(query)),
+                };
+                if let Some(event) = event {
+                    self.take(key, event, Some(reply));
                 }
             }
             Message::Timeline { key, identity, reply } => {
                 let asked = self.jobs.get(&key).filter(|entry| !entry.fresh).map(|entry| &entry.job);
                 if let Some(job) = asked.filter(|job| job.origin.identity == identity.as_str()) {
                     // The asker may have gone.
-                    let _ = reply.send(Box::new(timeline::report(job, Timestamp::now())));
+                    let _ = reply.send(Box::new(timeline::report(job, self.clock.now())));
                 }
             }
+            Message::Restart { key, identity, scheduler, restart, reply } => {
+                self.restart(key, &identity, &scheduler, restart, reply);
+            }
+            Message::Credential { identity, expires } => {
+                self.expiry.watch(&identity, Some(expires));
+                self.look_at_credentials();
+            }
+            Message::Bulk(ask) => self.hear_bulk(ask),
             Message::Renew { key, credential, reply } => self.renew(key, *credential, reply),
-            Message::Happened { key, event, asker } => self.take(key, event, asker),
+            Message::Happened { key, event, asker, move_number } => {
+                let is_current = |entry: &Entry| move_number.is_none_or(|number| number == entry.move_number);
+                if self.jobs.get(&key).is_some_and(is_current) {
+                    self.take(key, event, asker);
+                }
+            }
             Message::Saved { key, result } => self.saved(key, result),
             Message::SaveAgain(key) => {
                 if let Some(entry) = self.jobs.get_mut(&key) {
@@ -298,7 +346,8 @@ impl<S: Scheduler> Manager<S> {
     fn insert(&mut self, entry: Entry) {
         let (key, request) = (entry.job.key, &entry.job.origin.request_id);
         if !request.is_empty() {
-            self.requests.insert(request.clone(), key);
+            // An id that somebody else has used stays theirs.
+            self.requests.entry(request.clone()).or_insert(key);
         }
         self.unsettled += usize::from(!entry.job.is_settled());
         self.jobs.insert(key, entry);
@@ -307,7 +356,7 @@ impl<S: Scheduler> Manager<S> {
     fn take(&mut self, key: JobKey, event: Event, asker: Option<Asker>) {
         let Some(entry) = self.jobs.get_mut(&key) else { return };
         let before = (entry.job.phase, entry.job.state, entry.job.is_settled());
-        let (job, mut actions) = step(entry.job.clone(), event, Timestamp::now());
+        let (job, mut actions) = step(entry.job.clone(), event, self.clock.now());
         entry.job = job;
         let after = (entry.job.phase, entry.job.state, entry.job.is_settled());
         if before != after {

@@ -12,8 +12,12 @@ use gram::GramError;
 use rsl::{Relation, Spec, attribute, evaluate::Symbols};
 use std::path::{Path, PathBuf};
 
+mod files;
 #[cfg(test)]
 mod tests;
+mod update;
+
+pub use update::{StdioUpdate, read_update};
 
 /// Longest RSL text: the GRAM message limit (gram.md §3).
 pub const MAX_RSL: usize = 64_000;
@@ -33,7 +37,7 @@ pub struct Surroundings {
     pub identity: String,
     /// GLOBUS_LOCATION.
     pub globus_location: PathBuf,
-    /// Gatekeeper's host, port and certificate subject.
+    /// Gatekeeper's host, port and certificate subject; with an empty host, its symbols are not defined.
     pub gatekeeper: (String, u32, String),
     /// What this machine is.
     pub machine: MachineFacts,
@@ -45,6 +49,8 @@ pub struct Surroundings {
     pub contact: String,
     /// The job's own directory.
     pub job_directory: PathBuf,
+    /// What its scratch directory is called, should it get one.
+    pub scratch_name: String,
 }
 
 /// `uname`-like facts, as substitutions.
@@ -74,11 +80,28 @@ pub enum Request {
     Restart {
         /** which */
         key: JobKey,
+        /** what is to change */
+        update: Box<StdioUpdate>,
     },
 }
 
 /// Reads a request.
 pub fn read(text: &[u8], around: &Surroundings) -> Result<Request, Failure> {
+    let spec = parsed(text)?;
+    let canonical = Octets::from(rsl::print::print(&spec).unwrap_or_default());
+    let (spec, scratch) = files::evaluate(&spec, symbols(around), around)?;
+    if let Some(restart) = spec.first("restart") {
+        attribute::check(&spec, attribute::Request::Restart, &around.scheduler)?;
+        let key = restart_key(restart)?;
+        ignored(&spec)?;
+        return Ok(Request::Restart { key, update: Box::new(update::update(&spec)?) });
+    }
+    attribute::check(&spec, attribute::Request::Submit, &around.scheduler)?;
+    Ok(Request::Submit { spec: Box::new(job(&spec, around, scratch)?), canonical })
+}
+
+/// The text as a tree with canonical names.
+fn parsed(text: &[u8]) -> Result<Spec, Failure> {
     if text.len() > MAX_RSL {
         return Err(Failure::new(
             GramError::INVALID_REQUEST,
@@ -91,16 +114,7 @@ pub fn read(text: &[u8], around: &Surroundings) -> Result<Request, Failure> {
     let spec = rsl::parse(text).map_err(|error| {
         Failure::new(GramError::BAD_RSL, format!("RSL syntax error {error}\n{}", error.underline(text)))
     })?;
-    let spec = rsl::evaluate::canonicalise(&spec);
-    let canonical = Octets::from(rsl::print::print(&spec).unwrap_or_default());
-    let spec = rsl::evaluate::evaluate(&spec, &symbols(around))
-        .map_err(|error| Failure::new(GramError::RSL_EVALUATION_FAILED, error.message))?;
-    if let Some(restart) = spec.first("restart") {
-        attribute::check(&spec, attribute::Request::Restart, &around.scheduler)?;
-        return Ok(Request::Restart { key: restart_key(restart)? });
-    }
-    attribute::check(&spec, attribute::Request::Submit, &around.scheduler)?;
-    Ok(Request::Submit { spec: Box::new(job(&spec, around)?), canonical })
+    Ok(rsl::evaluate::canonicalise(&spec))
 }
 
 impl From<attribute::Violation> for Failure {
@@ -121,9 +135,11 @@ fn symbols(around: &Surroundings) -> Symbols {
     define("LOGNAME", around.logname.as_bytes());
     define("GLOBUS_ID", around.identity.as_bytes());
     define("GLOBUS_LOCATION", Octets::from(around.globus_location.clone()).as_bytes());
-    define("GLOBUS_GATEKEEPER_HOST", host.as_bytes());
-    define("GLOBUS_GATEKEEPER_PORT", port.to_string().as_bytes());
-    define("GLOBUS_GATEKEEPER_SUBJECT", subject.as_bytes());
+    if !host.is_empty() {
+        define("GLOBUS_GATEKEEPER_HOST", host.as_bytes());
+        define("GLOBUS_GATEKEEPER_PORT", port.to_string().as_bytes());
+        define("GLOBUS_GATEKEEPER_SUBJECT", subject.as_bytes());
+    }
     define("GLOBUS_HOST_OSNAME", around.machine.os_name.as_bytes());
     define("GLOBUS_HOST_OSVERSION", around.machine.os_version.as_bytes());
     define("GLOBUS_HOST_CPUTYPE", around.machine.cpu_type.as_bytes());
@@ -145,8 +161,7 @@ fn restart_key(relation: &Relation) -> Result<JobKey, Failure> {
 
 /// Of several relations of one name the scheduler sees the last, while stdio, two_phase and their like look at the first
 /// (rsl.md §9, duplicates).
-fn job(spec: &Spec, around: &Surroundings) -> Result<JobSpec, Failure> {
-    not_yet(spec)?;
+fn job(spec: &Spec, around: &Surroundings, scratch: Option<Octets>) -> Result<JobSpec, Failure> {
     username(spec, around)?;
     ignored(spec)?;
     let directory = directory(spec, &around.home)?;
@@ -161,6 +176,7 @@ fn job(spec: &Spec, around: &Surroundings) -> Result<JobSpec, Failure> {
         stdin: stdin(spec, &directory)?,
         stdout: output(spec.first("stdout"), GramError::OPENING_STDOUT, &directory)?,
         stderr: output(spec.first("stderr"), GramError::OPENING_STDERR, &directory)?,
+        staging: files::staging(spec, scratch)?,
         directory: directory.into(),
         count: count(spec)?,
         job_type: job_type(spec),
@@ -189,25 +205,6 @@ fn text(relation: &Relation) -> Result<String, Failure> {
 /// Says of an attribute what it is and what would be right.
 fn wrong(code: GramError, name: &str, value: &Octets, right: &str) -> Failure {
     Failure::new(code, format!("attribute `{name}` is `{}`, but must be {right}", value.lossy()))
-}
-
-/// Attributes this job manager knows but does not serve yet: malformed ones get their own number, the rest 36.
-fn not_yet(spec: &Spec) -> Result<(), Failure> {
-    for relation in spec.relations() {
-        let name = match relation.name.as_slice() {
-            b"filestagein" => attribute::pairs(relation).map(|_| "file_stage_in"),
-            b"filestageinshared" => attribute::pairs(relation).map(|_| "file_stage_in_shared"),
-            b"filestageout" => attribute::pairs(relation).map(|_| "file_stage_out"),
-            b"filecleanup" => attribute::list(relation).map(|_| "file_clean_up"),
-            b"scratchdir" => attribute::text(relation).map(|_| "scratch_dir"),
-            _ => continue,
-        }?;
-        return Err(Failure::new(
-            GramError::UNSUPPORTED_PARAMETER,
-            format!("attribute `{name}` is not supported by this job manager yet; remove it"),
-        ));
-    }
-    Ok(())
 }
 
 fn username(spec: &Spec, around: &Surroundings) -> Result<(), Failure> {

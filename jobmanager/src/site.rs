@@ -1,6 +1,6 @@
 //! What all jobs of this manager share: the account, the directories, the host, the trust anchors.
 
-use crate::{account::Account, config::Config, launch::JobKey, request::MachineFacts};
+use crate::{account::Account, config::Config, launch::JobKey, request::MachineFacts, staging::Limits};
 use gsi::TrustDirectory;
 use std::{
     ffi::{OsStr, OsString},
@@ -28,6 +28,8 @@ pub struct Site {
     pub machine: MachineFacts,
     /// PATH and its like, for jobs.
     pub inherited: Vec<(OsString, OsString)>,
+    /// How much is moved at once, and how patiently.
+    pub limits: Limits,
 }
 
 impl Site {
@@ -49,6 +51,7 @@ impl Site {
                 cpu_type: text(uname.machine()),
                 manufacturer: "pc".into(),
             },
+            limits: config.limits(),
             inherited: PASSED_ON
                 .iter()
                 .filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)))
@@ -89,11 +92,11 @@ impl JobFiles {
     pub fn stderr(&self) -> PathBuf {
         self.file("stderr")
     }
-    /// A fetched executable.
+    /// A fetched executable of a job that was accepted before these were kept in the cache.
     pub fn executable(&self) -> PathBuf {
         self.file("executable")
     }
-    /// A fetched standard input.
+    /// See executable.
     pub fn stdin(&self) -> PathBuf {
         self.file("stdin")
     }
@@ -120,6 +123,11 @@ impl JobFiles {
     /// Replaces the proxy; a job that reads it meets the old one or the new one, never a part.
     pub fn write_proxy(&self, proxy: &[u8]) -> io::Result<()> {
         replace_private(&self.proxy(), proxy, Durability::ProcessesOnly)
+    }
+
+    /// Replaces the URL that the job finds by GLOBUS_REMOTE_IO_URL.
+    pub fn write_remote_io(&self, url: &str) -> io::Result<()> {
+        replace_private(&self.remote_io(), format!("{url}\n").as_bytes(), Durability::ProcessesOnly)
     }
 
     /// Removes everything; nothing there is fine.
@@ -194,6 +202,8 @@ mod tests {
         files.write_proxy(b"other").unwrap();
         assert_eq!(std::fs::read(files.proxy()).unwrap(), b"other");
         assert_eq!(mode(&files.proxy()), 0o600);
+        files.write_remote_io("https://vm:2").unwrap();
+        assert_eq!(std::fs::read(files.remote_io()).unwrap(), b"https://vm:2\n");
         files.remove().unwrap();
         files.remove().unwrap();
         assert!(!files.directory().exists());

@@ -59,7 +59,10 @@ impl Timeline {
     /// Adds an event. The same one again counts up.
     fn add(&mut self, now: Timestamp, what: What) {
         if let Some(last) = self.events.last_mut().filter(|last| last.what == what) {
-            last.times = last.times.saturating_add(1);
+            // A renewal of this job is one of its owner's credential, too.
+            if what != What::CredentialRenewed {
+                last.times = last.times.saturating_add(1);
+            }
             return;
         }
         // Milliseconds are fine enough, and short.
@@ -113,6 +116,7 @@ pub(crate) struct Before {
     state: JobState,
     exit_code: Option<i32>,
     is_scheduled: bool,
+    lapsed: bool,
     heard: Option<What>,
 }
 
@@ -124,6 +128,7 @@ impl Before {
             state: job.state,
             exit_code: job.exit_code,
             is_scheduled: job.scheduler_id.is_some(),
+            lapsed: job.lapsed,
             heard: heard(event),
         }
     }
@@ -142,6 +147,11 @@ impl Before {
                 found.push(what);
             }
             None => {}
+        }
+        match (self.lapsed, job.lapsed) {
+            (false, true) => found.push(What::CredentialEnds),
+            (true, false) => found.push(What::CredentialRenewed),
+            _ => {}
         }
         if let (None, Some(code)) = (self.exit_code, job.exit_code) {
             found.push(What::Exited { code });
@@ -167,12 +177,15 @@ fn heard(event: &Event) -> Option<What> {
         Event::Query(Query::Cancel) => Some(asked("cancel")),
         Event::Query(Query::Signal(signal)) => Some(asked(&name_of(signal))),
         Event::Query(Query::Renew) => Some(What::CredentialRenewed),
+        Event::StdioUpdate(_) => Some(asked("STDIO_UPDATE")),
+        Event::Restart(_) => Some(asked("restart")),
         Event::Fetched(Err(failure))
         | Event::Submitted(Err(failure))
         | Event::CancelFailed(failure)
-        | Event::Delivered(Err(failure)) => Some(What::Trouble(trouble(failure))),
+        | Event::Delivered(Err(failure))
+        | Event::StagedOut(Err(failure)) => Some(What::Trouble(trouble(failure))),
         Event::GivenUp { url, .. } => Some(What::CallbackGivenUp { contact: short(url) }),
-        Event::Resumed => Some(What::Resumed),
+        Event::Resumed | Event::Rebooted => Some(What::Resumed),
         Event::Query(Query::Status | Query::Register { .. } | Query::Unregister { .. } | Query::Timeline)
         | Event::Fetched(Ok(()))
         | Event::Submitted(Ok(_))
@@ -182,8 +195,13 @@ fn heard(event: &Event) -> Option<What> {
         | Event::Ended(_)
         | Event::Controlled(_)
         | Event::Delivered(Ok(()))
+        | Event::FileMoved(_)
+        | Event::StagedOut(Ok(()))
+        | Event::Cleaned
         | Event::Told { .. }
-        | Event::Deadline => None,
+        | Event::Deadline
+        | Event::CredentialEnds
+        | Event::CredentialRenewed => None,
     }
 }
 
@@ -225,6 +243,7 @@ fn place(phase: &Phase) -> Place {
         Phase::Submitted => Place::Submitted,
         Phase::Cancelling => Place::Cancelling,
         Phase::Delivering { .. } => Place::Delivering,
+        Phase::StagingOut => Place::StagingOut,
         Phase::Uncollected { .. } => Place::Uncollected,
         Phase::Parked { .. } => Place::Parked,
         Phase::Stopped { .. } => Place::Stopped,

@@ -8,6 +8,7 @@
 //! | [`mod@parse`] | text → tree; mistakes are shown underlined |
 //! | [`mod@print`] | tree → canonical text, and a form for people |
 //! | [`mod@evaluate`] | canonical names; variables replaced by their values |
+//! | [`array`] | one request for many jobs: the request of each |
 //! | [`attribute`] | the attributes of a job: types, when valid, GRAM error numbers |
 //!
 //! ```
@@ -26,6 +27,7 @@
 //!
 //! Left out: the validation files (RVF) of stock job managers; [`attribute`] is the same knowledge as a typed table.
 
+pub mod array;
 pub mod attribute;
 pub mod evaluate;
 pub mod parse;

@@ -5,13 +5,13 @@ use crate::{
     failure::Failure,
     job::{
         command::{self, CommandLine},
-        request,
+        record, request,
     },
 };
 use gram::{JobContact, ResourceContact};
 use gsi::DelegationMode;
 use rsl::Spec;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The variable that names the default resource.
 pub const CONTACT_VARIABLE: &str = "GRIDIRON_CONTACT";
@@ -25,6 +25,14 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// The contact given, else this one, else that of the environment.
+    pub fn contact_or(&self, known: Option<ResourceContact>) -> Result<ResourceContact, Failure> {
+        match known {
+            Some(known) if self.resource.is_none() => Ok(known),
+            _ => self.contact(),
+        }
+    }
+
     /// The contact given, or that of the environment.
     pub fn contact(&self) -> Result<ResourceContact, Failure> {
         let text = self.resource.clone().or_else(|| std::env::var(CONTACT_VARIABLE).ok());
@@ -45,9 +53,9 @@ pub struct Request {
     /// Resource
     #[command(flatten)]
     pub resource: Resource,
-    /// Read the request (RSL) from this file
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["rsl", "command"])]
-    file: Option<PathBuf>,
+    /// Read the request (RSL) from this file; `submit` takes several
+    #[arg(short, long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["rsl", "command"])]
+    pub file: Vec<PathBuf>,
     /// The request itself, e.g. '&(executable=/bin/date)'
     #[arg(long, value_name = "RSL", conflicts_with = "command")]
     rsl: Option<String>,
@@ -86,14 +94,12 @@ pub struct Request {
 impl Request {
     /// The request as a specification.
     pub fn spec(&self) -> Result<Spec, Failure> {
-        match (&self.file, &self.rsl) {
-            (Some(file), _) => {
-                let text = std::fs::read(file)
-                    .map_err(|error| Failure::local(format!("cannot read {}", file.display()), &error))?;
-                Ok(request::parse(&text)?)
-            }
-            (None, Some(text)) => Ok(request::parse(text.as_bytes())?),
-            (None, None) => self.command_spec(),
+        match (self.file.as_slice(), &self.rsl) {
+            ([file], _) => read(file),
+            ([], Some(text)) => Ok(request::parse(text.as_bytes())?),
+            ([], None) => self.command_spec(),
+            (_, _) => Err(Failure::new(Exit::Usage, "several requests, but only one can be run")
+                .try_this("gridiron submit -f FILE…")),
         }
     }
 
@@ -141,6 +147,24 @@ impl Request {
     pub fn delegation(&self) -> DelegationMode {
         if self.full_proxy { DelegationMode::Full } else { DelegationMode::Limited }
     }
+}
+
+/// Reads a request from a file.
+pub fn read(file: &Path) -> Result<Spec, Failure> {
+    let text = std::fs::read(file)
+        .map_err(|error| Failure::local(format!("cannot read {}", file.display()), &error))?;
+    Ok(request::parse(&text)?)
+}
+
+/// Parses job contacts.
+pub fn jobs(texts: &[String]) -> Result<Vec<JobContact>, Failure> {
+    texts.iter().map(|text| job(text)).collect()
+}
+
+/// The jobs recorded here by `submit`; what cannot be read is left out.
+pub fn recorded_jobs() -> Result<Vec<String>, Failure> {
+    let records = record::read()?.into_iter();
+    Ok(records.map(|record| record.job).filter(|text| job(text).is_ok()).collect())
 }
 
 /// Parses a job contact.

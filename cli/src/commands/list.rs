@@ -4,18 +4,16 @@ use super::{arguments, status};
 use crate::{
     exit::Exit,
     failure::Failure,
-    job::{record, watch},
+    job::{
+        many::{self, Question},
+        record, watch,
+    },
     runtime::block_on,
     session::Session,
     ui::Ui,
 };
-use gram::client::{ClientError, JobStatus};
+use gram::JobContact;
 use serde_json::json;
-use std::sync::Arc;
-use tokio::{sync::Semaphore, task::JoinSet};
-
-/// Questions under way at once.
-const PARALLEL: usize = 16;
 
 /// List the jobs started by `submit` from this machine, with their states
 #[derive(Debug, clap::Args)]
@@ -33,7 +31,15 @@ impl Args {
         if !self.offline && !records.is_empty() {
             let session = Session::open()?;
             let bar = ui.progress("asking the sites");
-            block_on(ask_all(&session, &records, &mut states))?;
+            let known = records.iter().enumerate();
+            let known = known.filter_map(|(place, record)| Some((place, arguments::job(&record.job).ok()?)));
+            let (places, jobs): (Vec<usize>, Vec<JobContact>) = known.unzip();
+            let answers = block_on(async { Ok(many::ask(&session.client, &jobs, Question::Status).await) })?;
+            for (place, answer) in places.into_iter().zip(answers) {
+                if let Some(state) = states.get_mut(place) {
+                    *state = Some(answer);
+                }
+            }
             bar.finish_and_clear();
         }
         for (record, state) in records.iter().zip(&states) {
@@ -53,31 +59,4 @@ impl Args {
         }
         Ok(Exit::Success)
     }
-}
-
-type Answer = Option<Result<Arc<JobStatus>, Arc<ClientError>>>;
-
-async fn ask_all(
-    session: &Session,
-    records: &[record::Record],
-    states: &mut [Answer],
-) -> Result<(), Failure> {
-    let turns = Arc::new(Semaphore::new(PARALLEL));
-    let mut questions = JoinSet::new();
-    for (index, record) in records.iter().enumerate() {
-        let Ok(job) = arguments::job(&record.job) else { continue };
-        let (client, turns) = (session.client.clone(), Arc::clone(&turns));
-        questions.spawn(async move {
-            let _turn = turns.acquire().await;
-            (index, watch::status(&client, &job).await)
-        });
-    }
-    while let Some(answer) = questions.join_next().await {
-        if let Ok((index, status)) = answer
-            && let Some(state) = states.get_mut(index)
-        {
-            *state = Some(status.map(Arc::new).map_err(Arc::new));
-        }
-    }
-    Ok(())
 }

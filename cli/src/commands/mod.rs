@@ -22,9 +22,12 @@ pub mod passphrase;
 pub mod ping;
 pub mod proxy;
 pub mod reaper;
+pub mod renew;
+pub mod restart;
 pub mod rsl;
 pub mod run;
 pub mod serve;
+pub mod signal;
 pub mod status;
 pub mod submit;
 
@@ -64,6 +67,9 @@ enum Command {
     Status(status::Args),
     Output(output::Args),
     Cancel(cancel::Args),
+    Restart(restart::Args),
+    Renew(renew::Args),
+    Signal(signal::Args),
     Clean(clean::Args),
     List(list::Args),
     Ping(ping::Args),
@@ -128,6 +134,9 @@ impl Command {
             Command::Status(args) => args.run(ui)?,
             Command::Output(args) => args.run(ui)?,
             Command::Cancel(args) => args.run(ui)?,
+            Command::Restart(args) => args.run(ui)?,
+            Command::Renew(args) => args.run(ui)?,
+            Command::Signal(args) => args.run(ui)?,
             Command::Clean(args) => args.run(ui)?,
             Command::List(args) => args.run(ui)?,
             Command::Ping(args) => args.run(ui)?,

@@ -1,81 +1,100 @@
-//! `gridiron status`: what a job is doing.
+//! `gridiron status`: what jobs are doing.
+
+mod verbose;
 
 use super::arguments;
 use crate::{
     exit::Exit,
     failure::Failure,
-    job::{timeline, watch},
+    job::{
+        many::{self, Answer, Question},
+        watch,
+    },
     runtime::block_on,
     session::Session,
     ui::Ui,
 };
-use gram::{GramError, JobContact, JobState, client::JobStatus};
+use gram::{GramError, JobState, client::JobStatus};
 use serde_json::{Value, json};
 
 /// Show the state of jobs
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   gridiron status https://grid.example.org:40001/16213/5981/
+  gridiron status --state failed --state active
   gridiron status -v --json $JOB | jq '.timeline.events[]'
 
-A finished job is forgotten by its site, so a job that is not known there any more is DONE.")]
+A finished job is forgotten by its site, so a job that is not known there any more is DONE.
+Many jobs of one site are asked about in one question where the site knows how.")]
 pub struct Args {
     /// Tell everything that has happened to them: states, files, signals, the credential (a Gridiron site only)
     #[arg(short, long)]
     verbose: bool,
     /// Job contacts, as printed by `submit`, `run` and `list`
-    #[arg(required = true, value_name = "JOB")]
+    #[arg(required_unless_present_any = ["all", "state"], value_name = "JOB")]
     jobs: Vec<String>,
+    /// All jobs submitted from here
+    #[arg(long, conflicts_with = "jobs")]
+    all: bool,
+    /// Only those in this state, of all if no job is named; may be repeated
+    #[arg(long, value_name = "STATE", value_parser = state)]
+    state: Vec<JobState>,
 }
 
 impl Args {
     pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        let texts = if self.jobs.is_empty() { arguments::recorded_jobs()? } else { self.jobs };
+        let jobs = arguments::jobs(&texts)?;
         let session = Session::open()?;
-        let several = self.jobs.len() > 1;
-        block_on(async {
-            for text in &self.jobs {
-                let job = arguments::job(text)?;
-                if self.verbose && self.tell(ui, &session, text, &job).await? {
-                    continue;
-                }
-                let status = watch::status(&session.client, &job).await?;
-                let line = if several { format!("{text} {}", describe(&status)) } else { describe(&status) };
-                ui.result(&as_json(text, &status), line);
-            }
-            Ok(Exit::Success)
-        })
+        if self.verbose {
+            let named: Vec<_> = texts.into_iter().zip(jobs).collect();
+            return verbose::run(ui, &session, &named, &self.state);
+        }
+        let bar = ui.progress("asking");
+        let answers = block_on(async { Ok(many::ask(&session.client, &jobs, Question::Status).await) })?;
+        bar.finish_and_clear();
+        let wanted = |answer: &Answer| {
+            let state = answer.as_ref().ok().and_then(|status| status.state);
+            self.state.is_empty() || state.is_none_or(|state| self.state.contains(&state))
+        };
+        let several = texts.len() > 1 || !self.state.is_empty() || self.all;
+        tell(ui, texts.iter().zip(answers).filter(|(_, answer)| wanted(answer)), several)
     }
 }
 
-impl Args {
-    /// Shows the time line. False, with a note: nobody tells one, and the state alone has to do.
-    async fn tell(&self, ui: &Ui, session: &Session, text: &str, job: &JobContact) -> Result<bool, Failure> {
-        let told = match session.client.timeline(job).await {
-            Ok(told) => told,
-            Err(error) if watch::gone(&error) => {
-                ui.note("its site has forgotten it, and what has happened to it");
-                return Ok(false);
+/// Prints the answers, one line each; the first failure decides how the program ends. The failure of a single job is the
+/// command's.
+pub(super) fn tell<'a>(
+    ui: &Ui,
+    answers: impl Iterator<Item = (&'a String, Answer)>,
+    several: bool,
+) -> Result<Exit, Failure> {
+    let mut exit = Exit::Success;
+    for (job, answer) in answers {
+        match answer {
+            Ok(status) => {
+                let described = describe(&status);
+                let line = if several { format!("{job} {described}") } else { described };
+                ui.result(&as_json(job, &status), line);
+            }
+            Err(error) if several => {
+                let failure = Failure::from(error);
+                let value = json!({ "job": job, "state": null, "error": failure.what });
+                ui.result(&value, format!("{job} unknown: {failure}"));
+                exit = if exit == Exit::Success { failure.exit } else { exit };
             }
             Err(error) => return Err(error.into()),
-        };
-        let Some(told) = told else {
-            ui.note("its job manager is no Gridiron: it tells the state and nothing more");
-            return Ok(false);
-        };
-        let status = JobStatus {
-            state: Some(told.state),
-            failure: GramError(told.failure.as_ref().map_or(0, |failure| failure.code)),
-            exit_code: told.exit_code,
-            extensions: Vec::new(),
-        };
-        let mut value = as_json(text, &status);
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert("timeline".to_owned(), json!(told));
         }
-        let name = if self.jobs.len() > 1 { format!("{text}\n") } else { String::new() };
-        ui.result(&value, format!("{name}{}", timeline::text(&told)));
-        Ok(true)
     }
+    Ok(exit)
+}
+
+/// A state by its name, in any case.
+fn state(text: &str) -> Result<JobState, String> {
+    let found = JobState::ALL.into_iter().find(|state| state.name().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| {
+        format!("there are {}", JobState::ALL.map(|state| state.name().to_ascii_lowercase()).join(", "))
+    })
 }
 
 /// One line for people: `DONE, exit code 3`, `FAILED: <why>`.
@@ -101,6 +120,7 @@ pub(super) fn as_json(job: &str, status: &JobStatus) -> Value {
     })
 }
 
-fn explain(error: GramError) -> Value {
+/// The stable JSON shape of an error number.
+pub(super) fn explain(error: GramError) -> Value {
     json!({ "code": error.0, "symbol": error.symbol(), "text": error.text() })
 }

@@ -1,4 +1,6 @@
-//! `gridiron submit`: starts a job and leaves.
+//! `gridiron submit`: starts a job, or many, and leaves.
+
+mod batch;
 
 use super::arguments::Request;
 use crate::{
@@ -13,25 +15,41 @@ use crate::{
     session::Session,
     ui::Ui,
 };
+use gram::wire::bulk::Indices;
 use serde_json::json;
+use std::path::PathBuf;
 
-/// Start a job and leave; prints its contact
+/// Start a job, or many, and leave; prints their contacts
 ///
-/// The job's output is kept there, in the account's home directory (unless the request says otherwise), until
+/// A job's output is kept there, in the account's home directory (unless the request says otherwise), until
 /// `gridiron output` fetches it and `gridiron clean` removes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   JOB=$(gridiron submit -r grid.example.org /bin/hostname)
-  gridiron status $JOB; gridiron output $JOB; gridiron clean $JOB")]
+  gridiron status $JOB; gridiron output $JOB; gridiron clean $JOB
+  gridiron submit -r grid.example.org --array 1-1000 /bin/sh -c 'work $GRIDIRON_ARRAY_INDEX'
+  gridiron submit -r grid.example.org -f one.rsl two.rsl
+
+Each job of an array has its number in the variable GRIDIRON_ARRAY_INDEX of its environment, and of the request:
+$(GRIDIRON_ARRAY_INDEX).")]
 pub struct Args {
+    /// Start the job once for each of these numbers, e.g. 1-1000 or 1-10,20
+    #[arg(long, value_name = "NUMBERS")]
+    array: Option<Indices>,
+    /// Read the names of request files from this file, one a line; -: from standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "rsl", "command"])]
+    list: Option<PathBuf>,
     #[command(flatten)]
     request: Request,
 }
 
 impl Args {
     pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        if self.array.is_some() || self.list.is_some() || self.request.file.len() > 1 {
+            return batch::run(self, ui);
+        }
         let contact = self.request.resource.contact()?;
-        let spec = output::kept_there(self.request.spec()?, &uuid::Uuid::new_v4().to_string());
+        let spec = output::kept_there(self.request.spec()?, &uuid::Uuid::new_v4().to_string(), false);
         let rsl = String::from_utf8_lossy(&request::text(&spec)?).into_owned();
         // Files of this machine are read before the job starts, so it is enough to stay until then.
         let staging = self.request.reads_local_files();

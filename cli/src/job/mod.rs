@@ -2,8 +2,10 @@
 //! callers get [`Progress`] values and a result.
 
 pub mod advice;
+pub mod bulk;
 pub mod command;
 pub mod explain;
+pub mod many;
 pub mod output;
 pub mod record;
 pub mod request;

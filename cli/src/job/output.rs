@@ -54,14 +54,20 @@ impl Stream {
 /// The start of the names of kept output files, in the account's home directory.
 const KEPT: &str = "/.gridiron-output-";
 
-/// Adds `stdout` and `stderr` files in the account's home directory, named after `id`, where the request has none.
-pub fn kept_there(spec: Spec, id: &str) -> Spec {
+/// Adds `stdout` and `stderr` files in the account's home directory, named after `id`, where the request has none. Those of an
+/// array are told apart by their numbers.
+pub fn kept_there(spec: Spec, id: &str, is_array: bool) -> Spec {
     let missing = Stream::ALL.map(|stream| find(&spec, stream.attribute()).is_none().then_some(stream));
     let Spec::Boolean(Operator::And, mut relations) = spec else { return spec };
     for stream in missing.into_iter().flatten() {
         let name = stream.attribute();
         let home = Value::Variable(vec![literal("HOME")]);
-        let file = home.then(literal(format!("{KEPT}{id}.{name}")));
+        let file = if is_array {
+            let number = Value::Variable(vec![literal(rsl::array::INDEX)]);
+            home.then(literal(format!("{KEPT}{id}.{name}."))).then(number)
+        } else {
+            home.then(literal(format!("{KEPT}{id}.{name}")))
+        };
         relations.push(relation(name, vec![file]));
     }
     Spec::Boolean(Operator::And, relations)
@@ -84,14 +90,15 @@ pub fn fetch(original: &Spec, stream: Stream, tail: Option<u32>) -> Result<Spec,
 
 /// A job that removes the output files [`kept_there`] gave `original`; `None` when there are none.
 pub fn removal(original: &Spec) -> Option<Spec> {
-    let kept = |file: &Value| match file {
-        Value::Concat(operands) => {
-            matches!(&operands.1, Value::Literal(name) if name.starts_with(KEPT.as_bytes()))
+    fn is_kept(part: &Value) -> bool {
+        match part {
+            Value::Literal(name) => name.starts_with(KEPT.as_bytes()),
+            Value::Concat(operands) => is_kept(&operands.0) || is_kept(&operands.1),
+            Value::Variable(_) | Value::Sequence(_) => false,
         }
-        _ => false,
-    };
-    let files: Vec<Value> =
-        Stream::ALL.iter().filter_map(|stream| file(original, *stream)).filter(kept).collect();
+    }
+    let files = Stream::ALL.iter().filter_map(|stream| file(original, *stream));
+    let files: Vec<Value> = files.filter(|file| matches!(file, Value::Concat(_)) && is_kept(file)).collect();
     if files.is_empty() {
         return None;
     }
@@ -147,7 +154,7 @@ mod tests {
 
     #[test]
     fn kept_output_can_be_fetched_and_removed() {
-        let spec = kept_there(job(vec![relation("executable", vec![literal("/bin/date")])]), "7");
+        let spec = kept_there(job(vec![relation("executable", vec![literal("/bin/date")])]), "7", false);
         let fetched = fetch(&spec, Stream::Stdout, None).unwrap();
         let arguments = &find(&fetched, "arguments").unwrap().values;
         assert_eq!(arguments.last(), Some(&find(&spec, "stdout").unwrap().values[0]));
@@ -155,10 +162,21 @@ mod tests {
     }
 
     #[test]
+    fn each_job_of_an_array_has_its_own_output() {
+        let spec = kept_there(job(vec![relation("executable", vec![literal("/bin/date")])]), "7", true);
+        let element = rsl::array::element(&spec, 3);
+        let text = rsl::print::print(&removal(&element).unwrap()).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("(\"GRIDIRON_ARRAY_INDEX\" \"3\" )"), "{text}");
+        assert_eq!(text.matches("$(\"GRIDIRON_ARRAY_INDEX\")").count(), 2, "{text}");
+    }
+
+    #[test]
     fn own_files_are_fetched_but_never_removed() {
         let spec = kept_there(
             job(vec![relation("stdout", vec![literal("out")]), relation("stderr", vec![literal("err")])]),
             "7",
+            false,
         );
         assert!(fetch(&spec, Stream::Stderr, Some(3)).is_ok());
         assert_eq!(removal(&spec), None);

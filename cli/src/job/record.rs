@@ -42,7 +42,12 @@ pub fn find(job: &str) -> Result<Record, Failure> {
 
 /// Appends one record (0600, created with its folder when missing).
 pub fn append(record: &Record) -> Result<(), Failure> {
-    append_to(&file(), record)
+    append_to(&file(), std::slice::from_ref(record))
+}
+
+/// Appends records, all at once.
+pub fn append_all(records: &[Record]) -> Result<(), Failure> {
+    append_to(&file(), records)
 }
 
 /// All records, oldest first.
@@ -63,7 +68,7 @@ fn file() -> PathBuf {
     folder.join("jobs.jsonl")
 }
 
-fn append_to(file: &Path, record: &Record) -> Result<(), Failure> {
+fn append_to(file: &Path, records: &[Record]) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         Failure::local(format!("cannot record the job in {}", file.display()), &error)
     };
@@ -71,9 +76,13 @@ fn append_to(file: &Path, record: &Record) -> Result<(), Failure> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     }
     // One write in append mode, so that two commands at once do not mix their lines.
-    let line = serde_json::to_string(record).map_err(|error| failed(error.into()))? + "\n";
+    let mut lines = String::new();
+    for record in records {
+        lines += &serde_json::to_string(record).map_err(|error| failed(error.into()))?;
+        lines.push('\n');
+    }
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(file).map_err(failed)?;
-    file.write_all(line.as_bytes()).map_err(failed)
+    file.write_all(lines.as_bytes()).map_err(failed)
 }
 
 fn read_from(file: &Path) -> Result<Vec<Record>, Failure> {
@@ -122,8 +131,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("new/jobs.jsonl");
         assert_eq!(read_from(&file).unwrap(), []);
-        append_to(&file, &record("a")).unwrap();
-        append_to(&file, &record("b")).unwrap();
+        append_to(&file, &[record("a")]).unwrap();
+        append_to(&file, &[record("b")]).unwrap();
         assert_eq!(read_from(&file).unwrap(), [record("a"), record("b")]);
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -132,7 +141,7 @@ mod tests {
     fn removing_keeps_what_it_does_not_understand() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("jobs.jsonl");
-        append_to(&file, &record("a")).unwrap();
+        append_to(&file, &[record("a")]).unwrap();
         let mut text = std::fs::read_to_string(&file).unwrap();
         text.push_str("{\"from\":\"the future\"}\n");
         std::fs::write(&file, text).unwrap();

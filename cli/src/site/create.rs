@@ -168,7 +168,12 @@ pub fn text(settings: &Settings) -> String {
     }
     text += "\n# The job managers, one process per local account.\n[jobmanager]\n\
         # Seconds without jobs after which a job manager ends.\n#idle_exit_seconds = 60\n\
-        # What $(GLOBUS_LOCATION) stands for in requests.\n#globus_location = \"/usr\"\n\n\
+        # What $(GLOBUS_LOCATION) stands for in requests.\n#globus_location = \"/usr\"\n\
+        # Files of an account's jobs that are moved at once, and of one job among them.\n\
+        #transfers = 64\n#transfers_per_job = 4\n\
+        # Seconds for which a transfer is tried again that fails for a reason that may pass: a server that is away or\n\
+        # overloaded, a connection that breaks, a full disk. What a server refuses is never asked twice.\n\
+        #transfer_patience_seconds = 60\n\n\
         # Services: clients name one after the host, as in grid.example.org/jobmanager-fork. Without any table there\n\
         # are jobmanager and jobmanager-fork, which run jobs on this machine.\n\
         #[service.jobmanager-fork]\n#scheduler = \"fork\"\n\
@@ -238,6 +243,7 @@ mod tests {
         assert_eq!(site.gatekeeper.audit, default.gatekeeper.audit);
         assert_eq!(site.jobmanager.idle_exit_seconds, default.jobmanager.idle_exit_seconds);
         assert_eq!(site.jobmanager.globus_location, default.jobmanager.globus_location);
+        assert_eq!(site.jobmanager.limits(), default.jobmanager.limits());
         assert_eq!(site.gatekeeper.limits, default.gatekeeper.limits);
         assert_eq!(site.gatekeeper.services.len(), 1);
         assert!(!site.gatekeeper.run_as_root && default.launcher.is_none());

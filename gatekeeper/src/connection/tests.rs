@@ -257,3 +257,95 @@ async fn a_silent_client_is_dropped() {
     far.read_to_end(&mut answer).await.unwrap();
     assert!(answer.is_empty());
 }
+
+mod batches {
+    use super::*;
+    use gram::wire::bulk::{BulkReply, Template};
+
+    fn batch(first: u64, jobs: &[&str]) -> Vec<u8> {
+        let template = |rsl: &&str| Template { rsl: rsl.as_bytes().to_vec(), indices: None };
+        let mut templates: Vec<_> = jobs.iter().map(template).collect();
+        templates[0].indices = Some("5-6".parse().unwrap());
+        let batch = "0123456789abcdef".to_owned();
+        let jobs = BulkJobs { batch, first, mask: StateMask::ALL, callback: None, templates };
+        jobs.encode("jobmanager", None, "vm")
+    }
+
+    fn audit(house: &House) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(house.folder.path().join("audit")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    async fn ask(far: &mut DuplexStream, message: &[u8]) -> Option<BulkReply> {
+        far.write_all(message).await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let (_, body) = exchange::read_reply(far, deadline).await.unwrap();
+        BulkReply::decode(&body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn several_over_one_connection() {
+        let house = house();
+        let (near, mut far) = duplex(1 << 20);
+        let serving = tokio::spawn(house.conversation(near, "/CN=alice", false, true));
+        let items = ask(&mut far, &batch(0, &["a", "b"])).await.unwrap().0;
+        assert_eq!(items.len(), 3);
+        assert!(items.iter().all(|item| item.code.is_success() && item.text == "https://vm:1/2/3/"));
+        let refusal = v1::SubmitReply { error: 51, job_contact: String::new(), message: "bad\ncount".into() };
+        *house.fake.reply.lock().unwrap() = Some(refusal);
+        let items = ask(&mut far, &batch(3, &["c"])).await.unwrap().0;
+        assert_eq!((items.len(), items[1].code.0, items[1].text.as_str()), (2, 51, "bad\ncount"));
+        drop(far);
+        serving.await.unwrap();
+
+        let requests = house.fake.requests();
+        assert_eq!(
+            requests.iter().map(|request| request.rsl.as_slice()).collect::<Vec<_>>(),
+            [b"a", b"a", b"b", b"c", b"c"]
+        );
+        assert_eq!(requests[0].delegated_credential, b"PEM");
+        // One line for each job, and none for the end of the connection.
+        let audit = audit(&house);
+        let ids: Vec<_> = audit.iter().map(|line| line["request"].as_str().unwrap()).collect();
+        assert_eq!(ids, ["0", "1", "2", "3", "4"].map(|number| format!("0123456789abcdef.{number}")));
+        assert_eq!(
+            (&audit[2]["outcome"], &audit[2]["job"]),
+            (&"granted".into(), &"https://vm:1/2/3/".into())
+        );
+        assert_eq!((&audit[4]["outcome"], &audit[4]["error"]), (&"rejected".into(), &51.into()));
+    }
+
+    /// A ban counts from the next batch on.
+    #[tokio::test]
+    async fn each_is_judged_anew() {
+        let house = house();
+        let (near, mut far) = duplex(1 << 20);
+        let serving = tokio::spawn(house.conversation(near, "/CN=alice", false, true));
+        assert!(ask(&mut far, &batch(0, &["a"])).await.is_some());
+        far.write_all(&wire::request::encode_job(
+            "broken",
+            None,
+            "vm",
+            &JobRequest { mask: StateMask::ALL, callback: None, rsl: b"x".into() },
+        ))
+        .await
+        .unwrap();
+        let mut answer = Vec::new();
+        far.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 500 "));
+        drop(far);
+        serving.await.unwrap();
+        assert_eq!(audit(&house).last().unwrap()["outcome"], "refused");
+    }
+
+    #[tokio::test]
+    async fn without_a_credential_or_a_mapping_there_is_none() {
+        let house = house();
+        let message = batch(0, &["a"]);
+        let heard = house.converse("/CN=alice", false, false, &message).await;
+        assert!(heard.message.starts_with("HTTP/1.1 400 "), "{}", heard.message);
+        let heard = house.converse("/CN=nobody", false, true, &message).await;
+        assert!(heard.message.starts_with("HTTP/1.1 403 "), "{}", heard.message);
+        assert!(house.fake.requests().is_empty());
+    }
+}

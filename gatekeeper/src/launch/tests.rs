@@ -3,6 +3,7 @@
 use super::*;
 use crate::fake::{Fake, serve};
 use crate::start::Direct;
+use gram::control::v1;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;

@@ -22,7 +22,12 @@ pub struct Attributes(Vec<(String, Vec<u8>)>);
 impl Attributes {
     /// Decodes a body, with or without its NUL. Names may repeat; look-ups find the first.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
-        if body.len() > MAX_BODY {
+        Self::decode_within(body, MAX_BODY)
+    }
+
+    /// As [`Self::decode`], with another limit for the body.
+    pub fn decode_within(body: &[u8], max_body: usize) -> Result<Self, WireError> {
+        if body.len() > max_body {
             return Err(WireError::BodyTooLong { length: body.len() as u64 });
         }
         let text = trim_nul(body);
@@ -97,6 +102,11 @@ impl Attributes {
     pub fn extensions(&self, known: &[&str]) -> Extensions {
         let unknown = self.0.iter().filter(|(name, _)| !known.contains(&name.as_str()));
         unknown.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned())).collect()
+    }
+
+    /// All of them, in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
     /// How many.

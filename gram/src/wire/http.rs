@@ -31,13 +31,18 @@ impl RequestHead {
     ///
     /// A leading `0` or `D` is skipped: a peer that took a job contact for a gatekeeper sends its delegation flag first.
     pub fn decode(input: &[u8]) -> Result<Decoded<Self>, WireError> {
+        Self::decode_within(input, MAX_BODY)
+    }
+
+    /// As [`Self::decode`], with another limit for the body.
+    pub fn decode_within(input: &[u8], max_body: usize) -> Result<Decoded<Self>, WireError> {
         let (input, skipped) = match input {
             [b'0' | b'D', rest @ ..] => (rest, 1),
             _ => (input, 0),
         };
         let Some(header) = Header::split(input)? else { return Ok(Decoded::NeedMore) };
         let uri = request_uri(header.first).ok_or_else(|| WireError::RequestLine(excerpt(header.first)))?;
-        let length = content_length(header.lines)?;
+        let length = content_length(header.lines, max_body)?;
         Ok(Decoded::Value(Self { uri: uri.to_owned(), length }, skipped + header.size))
     }
 }
@@ -45,10 +50,15 @@ impl RequestHead {
 impl ReplyHead {
     /// Decodes the header at the start of `input`; the body starts after the bytes it took.
     pub fn decode(input: &[u8]) -> Result<Decoded<Self>, WireError> {
+        Self::decode_within(input, MAX_BODY)
+    }
+
+    /// As [`Self::decode`], with another limit for the body.
+    pub fn decode_within(input: &[u8], max_body: usize) -> Result<Decoded<Self>, WireError> {
         let Some(header) = Header::split(input)? else { return Ok(Decoded::NeedMore) };
         let status =
             reply_status(header.first).ok_or_else(|| WireError::StatusLine(excerpt(header.first)))?;
-        Ok(Decoded::Value(Self { status, length: content_length(header.lines)? }, header.size))
+        Ok(Decoded::Value(Self { status, length: content_length(header.lines, max_body)? }, header.size))
     }
 }
 
@@ -144,7 +154,7 @@ fn reply_status(line: &[u8]) -> Option<u16> {
 }
 
 /// The value of the Content-Length line, wherever it stands and however it is written.
-fn content_length(lines: &[u8]) -> Result<Option<usize>, WireError> {
+fn content_length(lines: &[u8], max_body: usize) -> Result<Option<usize>, WireError> {
     let mut storage = [httparse::EMPTY_HEADER; MAX_LINES];
     if lines == b"\r\n" {
         return Ok(None);
@@ -170,7 +180,7 @@ fn content_length(lines: &[u8]) -> Result<Option<usize>, WireError> {
     match found {
         None => Ok(None),
         Some(length) => match usize::try_from(length) {
-            Ok(length) if length <= MAX_BODY => Ok(Some(length)),
+            Ok(length) if length <= max_body => Ok(Some(length)),
             _ => Err(WireError::BodyTooLong { length }),
         },
     }

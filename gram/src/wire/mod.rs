@@ -9,12 +9,14 @@
 //! | [`query`] | what a job contact is asked |
 //! | [`timeline`] | a job's life so far, an extension of ours |
 //! | [`update`] | what a call-back listener is told |
+//! | [`bulk`] | many jobs in one message, an extension |
 //!
 //! Decoders of whole messages say "need more" with [`Decoded::NeedMore`]. We send exactly what the stock programs send
 //! (header lines in their order, one buffer for header and body, the NUL byte they count) because they insist on it; we
 //! take anything that has the same meaning.
 
 pub mod body;
+pub mod bulk;
 pub mod http;
 pub mod query;
 pub mod reply;
@@ -74,8 +76,8 @@ pub enum WireError {
     /// Content-Length is not a number, or stands there twice with different numbers.
     #[error("Content-Length {0:?} is not one decimal number")]
     BadLength(String),
-    /// Content-Length is above [`MAX_BODY`].
-    #[error("a body of {length} bytes; at most {MAX_BODY} are taken")]
+    /// Content-Length is above [`MAX_BODY`], or what else holds for the message.
+    #[error("a body of {length} bytes is too long; most messages have at most {MAX_BODY}")]
     BodyTooLong {
         /// What the peer announced.
         length: u64,

@@ -73,6 +73,11 @@ impl Query {
     /// Decodes a body: the version line, then a quoted string without a name. An unquoted one is unknown, because the
     /// stock job manager takes the line end into it.
     pub fn decode(body: &[u8]) -> Result<Self, QueryError> {
+        Self::parse(&Self::text(body)?)
+    }
+
+    /// The text of the query in a body.
+    pub(super) fn text(body: &[u8]) -> Result<String, QueryError> {
         let malformed = |what: &str| QueryError::Malformed(what.to_owned());
         let text = body::trim_nul(body);
         let line_end =
@@ -87,7 +92,7 @@ impl Query {
             return Err(QueryError::Unknown(super::excerpt(rest)));
         }
         let (query, _) = body::unquote(rest).ok_or_else(|| malformed("the closing quote is missing"))?;
-        Self::parse(&String::from_utf8_lossy(&query))
+        Ok(String::from_utf8_lossy(&query).into_owned())
     }
 
     /// Reads the text of a query. What follows the word of a query without arguments is ignored.

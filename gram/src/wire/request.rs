@@ -1,6 +1,11 @@
 //! What a gatekeeper is asked (gram.md §5 "Gatekeeper request URI", §6.1-§6.3).
 
-use super::{Attributes, WireError, body::Writer, http};
+use super::{
+    Attributes, WireError,
+    body::Writer,
+    bulk::{self, BulkJobs},
+    http,
+};
 use crate::StateMask;
 
 /// Longest service name a gatekeeper looks up, in bytes.
@@ -76,38 +81,43 @@ pub struct JobRequest {
 }
 
 impl JobRequest {
-    /// The body. `callback-url` is always there, `""` for none.
+    /// The body.
     pub fn encode_body(&self) -> Vec<u8> {
         let mut body = Writer::new();
-        body.number("job-state-mask", self.mask.0);
-        match self.callback.as_deref() {
-            Some(url) if !url.is_empty() => body.bare("callback-url", url),
-            _ => body.quoted("callback-url", b""),
-        };
+        write_listener(&mut body, self.mask, self.callback.as_deref());
         body.quoted("rsl", &self.rsl).finish()
     }
 
     /// From a body's attributes; all four are required.
     pub fn from_attributes(attributes: &Attributes) -> Result<Self, WireError> {
         attributes.check_version()?;
-        // A mask is a set of bits; stock programs print it as a signed number, so -1 is "all" too.
-        let mask: i64 = attributes.required_number("job-state-mask")?;
-        let mask =
-            u32::try_from(mask).or_else(|_| i32::try_from(mask).map(i32::cast_unsigned)).map_err(|_| {
-                WireError::BadAttribute {
-                    name: "job-state-mask",
-                    value: mask.to_string(),
-                    expected: "a set of state bits",
-                }
-            })?;
-        let callback = attributes.text("callback-url").ok_or(WireError::MissingAttribute("callback-url"))?;
+        let (mask, callback) = listener(attributes)?;
         let rsl = attributes.bytes("rsl").ok_or(WireError::MissingAttribute("rsl"))?;
-        Ok(Self {
-            mask: StateMask(mask),
-            callback: (!callback.is_empty()).then(|| callback.into_owned()),
-            rsl: rsl.to_vec(),
-        })
+        Ok(Self { mask, callback, rsl: rsl.to_vec() })
     }
+}
+
+/// Who is to be told of the job's states, and of which.
+pub(super) fn listener(attributes: &Attributes) -> Result<(StateMask, Option<String>), WireError> {
+    // A mask is a set of bits; stock programs print it as a signed number, so -1 is "all" too.
+    let mask: i64 = attributes.required_number("job-state-mask")?;
+    let bits = u32::try_from(mask).or_else(|_| i32::try_from(mask).map(i32::cast_unsigned));
+    let bits = bits.map_err(|_| WireError::BadAttribute {
+        name: "job-state-mask",
+        value: mask.to_string(),
+        expected: "a set of state bits",
+    })?;
+    let callback = attributes.text("callback-url").ok_or(WireError::MissingAttribute("callback-url"))?;
+    Ok((StateMask(bits), (!callback.is_empty()).then(|| callback.into_owned())))
+}
+
+/// Writes what [`listener`] reads. `callback-url` is always there, `""` for none.
+pub(super) fn write_listener(body: &mut Writer, mask: StateMask, callback: Option<&str>) {
+    body.number("job-state-mask", mask.0);
+    match callback {
+        Some(url) if !url.is_empty() => body.bare("callback-url", url),
+        _ => body.quoted("callback-url", b""),
+    };
 }
 
 /// What the body of a request to a gatekeeper (not a ping) asks for.
@@ -117,6 +127,8 @@ pub enum GatekeeperBody {
     Version,
     /// A job request.
     Job(JobRequest),
+    /// Many of them.
+    Jobs(BulkJobs),
 }
 
 impl GatekeeperBody {
@@ -126,10 +138,13 @@ impl GatekeeperBody {
         match attributes.bytes("command") {
             None => JobRequest::from_attributes(&attributes).map(Self::Job),
             Some(b"version") => Ok(Self::Version),
+            Some(command) if command == bulk::COMMAND.as_bytes() => {
+                BulkJobs::from_attributes(&attributes).map(Self::Jobs)
+            }
             Some(other) => Err(WireError::BadAttribute {
                 name: "command",
                 value: super::excerpt(other),
-                expected: "version",
+                expected: "version or submit-many",
             }),
         }
     }

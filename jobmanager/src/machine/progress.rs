@@ -2,7 +2,7 @@
 
 use super::{Action, LINGER, Turn, user_cancelled};
 use crate::{
-    job::{Failure, Phase, Verdict},
+    job::{Failure, FileProgress, FileStage, Phase, Verdict},
     scheduler::{Outcome, SchedulerId},
 };
 use gram::{GramError, JobState};
@@ -11,9 +11,8 @@ impl Turn {
     pub(super) fn accepted(&mut self) {
         match self.job.phase {
             Phase::Uncommitted { .. } => {
-                self.changed = true;
                 self.answer();
-                self.wait_until_deadline();
+                self.await_commit();
             }
             _ => {
                 self.answer();
@@ -22,12 +21,14 @@ impl Turn {
         }
     }
 
-    /// The job may run: fetch what it needs, or hand it over at once.
+    /// The job may run: make ready what it needs, or hand it over at once.
     pub(super) fn start(&mut self) {
-        if self.job.spec.needs_fetching() {
+        if self.job.spec.needs_preparing() {
             self.enter(Phase::StagingIn);
-            self.report(JobState::StageIn);
-            self.act(Action::Fetch);
+            if self.job.spec.needs_fetching() {
+                self.report(JobState::StageIn);
+            }
+            self.move_files();
         } else {
             self.enter(Phase::Submitting);
             self.act(Action::Submit);
@@ -43,7 +44,29 @@ impl Turn {
                 self.enter(Phase::Submitting);
                 self.act(Action::Submit);
             }
+            // It was given up, and begins anew with the next credential.
+            Err(_) if self.job.lapsed => {}
             Err(failure) => self.fail(failure),
+        }
+    }
+
+    /// Written down at once when the file need not be moved again; anything else rides along with the next change.
+    pub(super) fn file_moved(&mut self, file: FileProgress) {
+        let moving = match self.job.phase {
+            Phase::StagingIn => file.role.is_input(),
+            Phase::Delivering { .. } | Phase::StagingOut => !file.role.is_input(),
+            Phase::Uncommitted { .. }
+            | Phase::Submitting
+            | Phase::Submitted
+            | Phase::Cancelling
+            | Phase::Uncollected { .. }
+            | Phase::Parked { .. }
+            | Phase::Stopped { .. }
+            | Phase::Over { .. } => false,
+        };
+        if moving {
+            self.changed |= matches!(file.stage, FileStage::Done { .. });
+            self.job.progress.get_or_insert_default().note(file);
         }
     }
 
@@ -75,6 +98,7 @@ impl Turn {
                 | Phase::StagingIn
                 | Phase::Submitted
                 | Phase::Delivering { .. }
+                | Phase::StagingOut
                 | Phase::Uncollected { .. }
                 | Phase::Parked { .. }
                 | Phase::Over { .. },
@@ -131,6 +155,7 @@ impl Turn {
             Phase::Uncommitted { .. }
             | Phase::StagingIn
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }
             | Phase::Stopped { expires: Some(_) }
@@ -138,28 +163,55 @@ impl Turn {
         }
     }
 
-    /// The job has run: send its output if there is any to send, then finish.
-    fn output(&mut self, failure: Option<Failure>) {
+    /// The job has run: send its output if there is any to send, then its files, then finish.
+    pub(super) fn output(&mut self, failure: Option<Failure>) {
+        let then = if failure.is_some() { Verdict::Failed } else { Verdict::Done };
+        self.job.failure = failure;
+        // Stock says so before it sends the streams.
+        if then == Verdict::Done && self.job.spec.stages_out() {
+            self.report(JobState::StageOut);
+        }
         if self.job.spec.needs_delivery() {
-            let then = if failure.is_some() { Verdict::Failed } else { Verdict::Done };
-            self.job.failure = failure;
             self.enter(Phase::Delivering { then });
-            self.act(Action::Deliver);
+            self.move_files();
             return;
         }
-        match failure {
-            Some(failure) => self.fail(failure),
-            None => self.finish(JobState::Done),
-        }
+        self.output_is_out(then);
     }
 
     pub(super) fn delivered(&mut self, result: Result<(), Failure>) {
         let Phase::Delivering { then } = self.job.phase else { return };
         match (then, result) {
-            (Verdict::Done, Ok(())) => self.finish(JobState::Done),
+            (Verdict::Done, Ok(())) => self.output_is_out(Verdict::Done),
+            // As in `fetched`.
+            (_, Err(_)) if self.job.lapsed => {}
             // What went wrong first is what the client should hear.
-            (Verdict::Failed, _) => self.finish(JobState::Failed),
+            (Verdict::Failed, _) => self.output_is_out(Verdict::Failed),
             (Verdict::Done, Err(failure)) => self.fail(failure),
+        }
+    }
+
+    /// The streams are where they should be. A job that failed stages nothing out.
+    fn output_is_out(&mut self, then: Verdict) {
+        match then {
+            Verdict::Done if self.job.spec.stages_out() => {
+                self.enter(Phase::StagingOut);
+                self.move_files();
+            }
+            Verdict::Done => self.finish(JobState::Done),
+            Verdict::Failed => self.finish(JobState::Failed),
+        }
+    }
+
+    pub(super) fn staged_out(&mut self, result: Result<(), Failure>) {
+        if self.job.phase != Phase::StagingOut {
+            return;
+        }
+        match result {
+            Ok(()) => self.finish(JobState::Done),
+            // As in `fetched`.
+            Err(_) if self.job.lapsed => {}
+            Err(failure) => self.fail(failure),
         }
     }
 
@@ -174,10 +226,7 @@ impl Turn {
         let answer = self.now_answer();
         self.act(Action::AnswerHeld(answer));
         match self.job.spec.two_phase {
-            Some(seconds) => {
-                self.enter(Phase::Uncollected { deadline: self.after(seconds) });
-                self.wait_until_deadline();
-            }
+            Some(_) => self.await_end(),
             None => self.retire(LINGER.as_secs() as u32),
         }
     }
@@ -187,6 +236,13 @@ impl Turn {
         self.enter(Phase::Over { until: self.after(seconds) });
         self.act(Action::CleanUp);
         self.wait_until_deadline();
+    }
+
+    pub(super) fn cleaned(&mut self) {
+        if matches!(self.job.phase, Phase::Over { .. }) {
+            self.job.progress.get_or_insert_default().cleaned = true;
+            self.changed = true;
+        }
     }
 
     /// The client has everything: clean up and forget.
@@ -223,6 +279,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Stopped { expires: None } => {}
         }
     }
@@ -239,18 +296,15 @@ impl Turn {
                 self.actions.push(Action::Notify { url: contact.url.clone(), notice: notice.clone() });
             }
         }
+        self.move_files();
         match self.job.phase {
             Phase::Uncommitted { .. } | Phase::Uncollected { .. } | Phase::Parked { .. } => {
                 self.wait_until_deadline();
             }
-            Phase::StagingIn => self.act(Action::Fetch),
             Phase::Submitting => self.act(Action::Submit),
             Phase::Cancelling if self.job.scheduler_id.is_none() => self.act(Action::Submit),
             Phase::Cancelling => self.act(Action::Cancel),
-            Phase::Delivering { .. } => {
-                self.act(Action::Release);
-                self.act(Action::Deliver);
-            }
+            Phase::Delivering { .. } | Phase::StagingOut => self.act(Action::Release),
             Phase::Over { .. } => {
                 self.act(Action::Release);
                 self.act(Action::CleanUp);
@@ -260,7 +314,27 @@ impl Turn {
                 self.act(Action::Release);
                 self.wait_until_deadline();
             }
-            Phase::Submitted | Phase::Stopped { expires: None } => {}
+            Phase::StagingIn | Phase::Submitted | Phase::Stopped { expires: None } => {}
         }
+    }
+
+    /// Takes up what was under way when the machine went down. Nobody could be reached meanwhile, and nobody knows how long that
+    /// was, for the clock may have been set: whoever waits for something gets the whole time again.
+    pub(super) fn rebooted(&mut self) {
+        match self.job.phase {
+            Phase::Uncommitted { .. } => self.await_commit(),
+            Phase::Uncollected { .. } => self.await_end(),
+            Phase::Parked { .. } => self.park(),
+            Phase::Stopped { expires: Some(_) } => self.keep_stopped(),
+            Phase::Over { .. } => self.enter(Phase::Over { until: self.after(LINGER.as_secs() as u32) }),
+            Phase::StagingIn
+            | Phase::Submitting
+            | Phase::Submitted
+            | Phase::Cancelling
+            | Phase::Delivering { .. }
+            | Phase::StagingOut
+            | Phase::Stopped { expires: None } => {}
+        }
+        self.resumed();
     }
 }

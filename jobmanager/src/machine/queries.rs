@@ -46,6 +46,7 @@ impl Turn {
             }
             Phase::Cancelling => self.act(Action::Hold),
             Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }
             | Phase::Stopped { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
@@ -93,7 +94,9 @@ impl Turn {
             Signal::Suspend(_) => self.control(Some(Action::Suspend)),
             Signal::Resume(_) => self.control(Some(Action::Resume)),
             Signal::Cancel(_) | Signal::Priority(_) => self.control(None),
-            Signal::StdioUpdate(_) | Signal::StdioSize { .. } => self.refuse(GramError::UNIMPLEMENTED),
+            // Its text needs to be read first, and comes as an event of its own then.
+            Signal::StdioUpdate(_) => self.refuse(GramError::BAD_RSL),
+            Signal::StdioSize { stdout, stderr } => self.compare_stdio(*stdout, *stderr),
             _ => self.refuse(GramError::UNKNOWN_SIGNAL_TYPE),
         }
     }
@@ -113,6 +116,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Over { .. } => self.answer(),
         }
@@ -138,6 +142,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Parked { .. }
             | Phase::Stopped { .. }
             | Phase::Over { .. } => self.answer(),
@@ -157,6 +162,7 @@ impl Turn {
             | Phase::Submitted
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Stopped { .. }
             | Phase::Over { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
         }
@@ -180,6 +186,7 @@ impl Turn {
             | Phase::StagingIn
             | Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Over { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
         }
     }
@@ -196,6 +203,7 @@ impl Turn {
             }
             Phase::Cancelling
             | Phase::Delivering { .. }
+            | Phase::StagingOut
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }
             | Phase::Stopped { .. }

@@ -14,12 +14,17 @@ impl Turn {
 
     /// Tells the contacts. Masks are tested against the job's real state, whatever the update says.
     pub(super) fn tell(&mut self, state: JobState, failure: GramError) {
+        self.tell_those(state, failure, |_| true);
+    }
+
+    /// Tells the contacts whose URL is wanted.
+    pub(super) fn tell_those(&mut self, state: JobState, failure: GramError, wanted: impl Fn(&str) -> bool) {
         self.changed = true;
         self.job.updates = self.job.updates.saturating_add(1);
         let notice = Notice { state, failure, number: self.job.updates };
         let real = self.job.state.value();
         for contact in &mut self.job.contacts {
-            if contact.mask & real != 0 {
+            if contact.mask & real != 0 && wanted(&contact.url) {
                 contact.owed = Some(notice.clone());
                 self.actions.push(Action::Notify { url: contact.url.clone(), notice: notice.clone() });
             }
@@ -49,11 +54,6 @@ impl Turn {
     }
 
     pub(super) fn now_answer(&self) -> Answer {
-        Answer {
-            state: self.job.state,
-            refused: GramError::SUCCESS,
-            failure: self.job.failure_code(),
-            exit_code: self.job.exit_code,
-        }
+        Answer::of(&self.job)
     }
 }

@@ -1,7 +1,7 @@
 //! The whole transition table as a snapshot, the stories of gram.md §12, and properties of random lives.
 
 use super::*;
-use crate::job::{Input, Output, Registration, Verdict, tests::sample};
+use crate::job::{FileRole, FileStage, Input, Output, Registration, Staging, Verdict, tests::sample};
 use gram::{Signal, StateMask};
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -29,6 +29,7 @@ fn job_in(phase: Phase) -> Job {
     job.state = match phase {
         Phase::Uncommitted { .. } | Phase::Submitting => JobState::Unsubmitted,
         Phase::StagingIn => JobState::StageIn,
+        Phase::StagingOut => JobState::StageOut,
         Phase::Uncollected { .. } | Phase::Parked { .. } | Phase::Over { .. } => JobState::Done,
         Phase::Submitted | Phase::Cancelling | Phase::Delivering { .. } | Phase::Stopped { .. } => {
             JobState::Active
@@ -46,6 +47,7 @@ fn phases() -> Vec<Phase> {
         Phase::Cancelling,
         Phase::Delivering { then: Verdict::Done },
         Phase::Delivering { then: Verdict::Failed },
+        Phase::StagingOut,
         Phase::Uncollected { deadline: in_seconds(30) },
         Phase::Parked { expires: in_seconds(14400) },
         Phase::Stopped { expires: None },
@@ -56,6 +58,28 @@ fn phases() -> Vec<Phase> {
 
 fn failure() -> Failure {
     Failure::new(GramError::STAGING_EXECUTABLE, "no such file")
+}
+
+/// A contact of its own, nothing else.
+fn restart() -> Restart {
+    let contact = Registration { url: "https://vm:5/".into(), mask: 0xF_FFFF, owed: None };
+    Restart { contact: Some(contact), update: StdioUpdate::default() }
+}
+
+fn new_stdout() -> StdioUpdate {
+    let there = Output::Deliver(vec![crate::job::Destination::Url("https://vm:1/n".into())]);
+    StdioUpdate { stdout: Some(there), ..StdioUpdate::default() }
+}
+
+fn moved(role: FileRole) -> FileProgress {
+    FileProgress {
+        role,
+        stage: FileStage::Done { bytes: 5 },
+        attempts: 1,
+        since: now(),
+        took: None,
+        trouble: None,
+    }
 }
 
 fn signals() -> Vec<Signal> {
@@ -79,9 +103,20 @@ fn events() -> Vec<Event> {
         Event::Controlled(Err(GramError::SIGNALING_JOB)),
         Event::Delivered(Ok(())),
         Event::Delivered(Err(failure())),
+        Event::FileMoved(moved(FileRole::StageIn(0))),
+        Event::FileMoved(moved(FileRole::StageOut(0))),
+        Event::StagedOut(Ok(())),
+        Event::StagedOut(Err(failure())),
+        Event::Cleaned,
         Event::Told { url: CONTACT.into(), number: 1 },
         Event::Deadline,
         Event::Resumed,
+        Event::Rebooted,
+        Event::CredentialEnds,
+        Event::CredentialRenewed,
+        Event::Restart(Box::new(restart())),
+        Event::StdioUpdate(Ok(Box::new(new_stdout()))),
+        Event::StdioUpdate(Err(GramError::RSL_EVALUATION_FAILED)),
         Event::Query(Query::Status),
         Event::Query(Query::Cancel),
         Event::Query(Query::Register { mask: StateMask(4), url: "https://vm:3/".into() }),
@@ -101,7 +136,11 @@ fn show_event(event: &Event) -> String {
         Event::Fetched(result) => format!("fetched {}", show_result(result)),
         Event::Submitted(result) => format!("submitted {}", show_result(result)),
         Event::Delivered(result) => format!("delivered {}", show_result(result)),
+        Event::StagedOut(result) => format!("staged out {}", show_result(result)),
+        Event::FileMoved(file) => format!("moved {:?}", file.role),
         Event::Controlled(result) => format!("controlled {}", show_result(result)),
+        Event::StdioUpdate(result) => format!("stdio update {}", show_result(result)),
+        Event::Restart(_) => "restart".into(),
         Event::CancelFailed(_) => "cancel failed".into(),
         Event::Told { .. } => "told".into(),
         Event::Ended(outcome) => format!("ended {outcome:?}"),
@@ -258,6 +297,77 @@ fn staging_and_delivery_come_in_order() {
     assert!(ended.contains(&Action::Deliver) && notices(&ended).is_empty(), "{ended:?}");
     assert_eq!(life.job.state, JobState::Active);
     assert_eq!(notices(&life.on(Event::Delivered(Ok(())))), [(JobState::Done, 0)]);
+}
+
+fn with_files(mut job: Job, list: fn(&mut Staging) -> &mut Vec<crate::job::FilePair>) -> Job {
+    let pair = crate::job::FilePair { from: "a".into(), to: "https://vm:1/b".into() };
+    list(job.spec.staging.get_or_insert_default()).push(pair);
+    job
+}
+
+/// Stock says STAGE_OUT before it sends the streams, and only when there is a list of files (gram.md §11).
+#[test]
+fn files_are_staged_out_after_the_streams() {
+    let mut job = with_files(plain(), |staging| &mut staging.stage_out);
+    job.spec.stdout = Output::Deliver(vec![crate::job::Destination::Url("https://vm:1/o".into())]);
+    let mut life = Life::new(job);
+    life.on(Event::Accepted);
+    life.on(Event::Active);
+    let ended = life.on(Event::Ended(Outcome::Exited { code: 0 }));
+    assert_eq!(notices(&ended), [(JobState::StageOut, 0)]);
+    assert!(ended.contains(&Action::Deliver) && !ended.contains(&Action::StageOut), "{ended:?}");
+    let delivered = life.on(Event::Delivered(Ok(())));
+    assert!(delivered.contains(&Action::StageOut) && notices(&delivered).is_empty(), "{delivered:?}");
+    assert_eq!(life.on(Event::FileMoved(moved(FileRole::StageOut(0)))), [Action::Save]);
+    assert!(life.job.has_moved(FileRole::StageOut(0)));
+    assert!(life.on(Event::Resumed).contains(&Action::StageOut));
+    assert_eq!(notices(&life.on(Event::StagedOut(Ok(())))), [(JobState::Done, 0)]);
+}
+
+#[test]
+fn a_job_that_failed_stages_nothing_out_but_is_cleaned() {
+    let mut life = Life::new(with_files(plain(), |staging| &mut staging.stage_out));
+    life.on(Event::Accepted);
+    let ended = life.on(Event::Ended(Outcome::TimeLimit));
+    assert_eq!(notices(&ended), [(JobState::Failed, GramError::SYSTEM_CANCELLED.0)]);
+    assert!(ended.contains(&Action::CleanUp) && !ended.contains(&Action::StageOut), "{ended:?}");
+}
+
+#[test]
+fn what_cannot_be_staged_out_fails_the_job() {
+    let mut life = Life::new(with_files(job_in(Phase::StagingOut), |staging| &mut staging.stage_out));
+    let failure = Failure::new(GramError::STAGE_OUT_FAILED, "refused");
+    assert_eq!(notices(&life.on(Event::StagedOut(Err(failure)))), [(JobState::Failed, 155)]);
+}
+
+/// A scratch directory is made before the job starts; that is no staging, and no state says so.
+#[test]
+fn a_scratch_directory_alone_is_no_stage_in() {
+    let mut job = plain();
+    job.spec.staging.get_or_insert_default().scratch = Some("/home/alice/gram_scratch_abcdef".into());
+    let mut life = Life::new(job);
+    let actions = life.on(Event::Accepted);
+    assert!(notices(&actions).is_empty() && actions.contains(&Action::Fetch), "{actions:?}");
+    assert_eq!(life.job.state, JobState::Unsubmitted);
+    assert!(life.on(Event::Fetched(Ok(()))).contains(&Action::Submit));
+}
+
+#[test]
+fn staging_lists_make_the_state_stage_in() {
+    let lists: [fn(&mut Staging) -> &mut Vec<crate::job::FilePair>; 2] =
+        [|staging| &mut staging.stage_in, |staging| &mut staging.stage_in_shared];
+    for list in lists {
+        let mut life = Life::new(with_files(plain(), list));
+        assert_eq!(notices(&life.on(Event::Accepted)), [(JobState::StageIn, 0)]);
+        assert_eq!(life.on(Event::FileMoved(moved(FileRole::StageIn(0)))), [Action::Save]);
+        // News of what is under way is worth no write of its own.
+        let moving = FileProgress { stage: FileStage::Moving, ..moved(FileRole::StageIn(1)) };
+        assert_eq!(life.on(Event::FileMoved(moving)), []);
+        assert_eq!(life.job.progress.as_ref().unwrap().files.len(), 2);
+        // Late news of an attempt that was broken off.
+        life.on(Event::Query(Query::Cancel));
+        assert_eq!(life.on(Event::FileMoved(moved(FileRole::StageIn(1)))), []);
+    }
 }
 
 #[test]
@@ -460,7 +570,9 @@ proptest! {
         let mut held = 0_u32;
         for (second, event) in events.into_iter().enumerate() {
             let before = job.clone();
-            let is_query = matches!(event, Event::Query(_) | Event::Controlled(_));
+            let is_restart = matches!(event, Event::Restart(_));
+            let is_query = is_restart
+                || matches!(event, Event::Query(_) | Event::Controlled(_) | Event::StdioUpdate(_));
             let (after, actions) = step(job, event, later(now(), second as u32));
 
             // Saved before told; and what changed visibly is always saved.
@@ -479,8 +591,8 @@ proptest! {
                 };
                 prop_assert!(unsaved_differences_are_confirmations, "{before:?} became {after:?}");
             }
-            // A terminal state never changes, a job never waits in the queue again once it ran.
-            if before.is_terminal() {
+            // A terminal state never changes unless its owner starts the job again, and it never waits in the queue once it ran.
+            if before.is_terminal() && !is_restart {
                 prop_assert_eq!(after.state, before.state);
                 prop_assert!(!actions.contains(&Action::Submit));
             }
@@ -493,7 +605,10 @@ proptest! {
             }
             // Every query gets exactly one answer, or is held, or goes to the scheduler.
             let answers = actions.iter().filter(|action| {
-                matches!(action, Action::Answer(_) | Action::Hold | Action::Suspend | Action::Resume)
+                matches!(
+                    action,
+                    Action::Answer(_) | Action::Hold | Action::Suspend | Action::Resume | Action::CompareStdio { .. }
+                )
             }).count();
             prop_assert_eq!(answers, usize::from(is_query), "{:?}", actions);
             // Held queries are answered when the job ends.
@@ -517,7 +632,7 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_never_sees_a_later_change(event in any_event(), index in 0..12_usize) {
+    fn an_answer_never_sees_a_later_change(event in any_event(), index in 0..13_usize) {
         let job = job_in(phases()[index]);
         let (after, actions) = step(job.clone(), event, now());
         for action in &actions {

@@ -11,7 +11,7 @@ use crate::{
     store::{Record, StoreError},
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::{task::JoinHandle, time::Instant};
 
 /// Pause before a save that failed is tried again.
 const SAVE_AGAIN: Duration = Duration::from_secs(1);
@@ -28,7 +28,10 @@ pub(super) struct Entry {
     /// How many batches the save under way covers; None: no save is under way.
     pub(super) saving: Option<usize>,
     pub(super) deadline: Option<Instant>,
-    pub(super) fetching: Option<AbortHandle>,
+    /// The task that moves its files.
+    pub(super) moving: Option<JoinHandle<()>>,
+    /// Counts those tasks, so that the end of one that was aborted is told from that of the next.
+    pub(super) move_number: u32,
 }
 
 /// The actions of one event.
@@ -47,7 +50,8 @@ impl Entry {
             batches: VecDeque::new(),
             saving: None,
             deadline: None,
-            fetching: None,
+            moving: None,
+            move_number: 0,
         }
     }
 }
@@ -131,24 +135,23 @@ impl<S: Scheduler> Manager<S> {
                 }),
                 Action::Notify { url, notice } => self.notify(key, url, &notice),
                 Action::Fetch => self.fetch(key),
-                Action::AbortFetch => self.with(key, |entry| {
-                    if let Some(fetching) = entry.fetching.take() {
-                        fetching.abort();
-                    }
-                }),
+                Action::AbortFetch => self.abort_move(key),
                 Action::Submit => self.submit(key),
                 Action::Cancel => self.cancel(key),
                 Action::Suspend => self.control(key, Control::Suspend, asker.take()),
                 Action::Resume => self.control(key, Control::Resume, asker.take()),
+                Action::Adopt => self.adopt(key),
                 Action::Release => self.release(key),
                 Action::Deliver => self.deliver(key),
+                Action::StageOut => self.stage_out(key),
+                Action::AbortDelivery => self.abort_move(key),
+                Action::CompareStdio { stdout, stderr } => {
+                    self.compare_stdio(key, stdout, stderr, asker.take());
+                }
+                Action::WriteRemoteIo => self.write_remote_io(key, asker.take()),
                 Action::SetTimer(after) => self.set_timer(key, Some(after)),
                 Action::StopTimer => self.set_timer(key, None),
-                Action::CleanUp => {
-                    if let Some(job) = self.jobs.get(&key).map(|entry| entry.job.clone()) {
-                        self.clean_up(&job);
-                    }
-                }
+                Action::CleanUp => self.clean_up(key),
                 Action::Forget => self.forget(key),
             }
         }

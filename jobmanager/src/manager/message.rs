@@ -1,13 +1,15 @@
 //! What the manager is told, and by whom.
 
+use super::bulk::Ask;
 use crate::{
     job::Job,
     launch::JobKey,
-    machine::{Answer, Event},
+    machine::{Answer, Event, Restart},
     store::StoreError,
 };
 use gram::{GramError, control::v1, wire::Query};
 use gsi::{Credential, Subject};
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 /// Where messages for the manager go.
@@ -60,6 +62,28 @@ pub enum Message {
         /** the client; dropped when the identity has no such job */
         reply: oneshot::Sender<Box<gram::Timeline>>,
     },
+    /// Take a job up again.
+    Restart {
+        /** which job */
+        key: JobKey,
+        /** who asks */
+        identity: Subject,
+        /** the scheduler of the service that was asked */
+        scheduler: String,
+        /** what comes with it */
+        restart: Box<Restart>,
+        /** the front door; dropped for a job that the identity has not */
+        reply: Asker,
+    },
+    /// An identity has a credential that ends then.
+    Credential {
+        /** whose */
+        identity: String,
+        /** when it ends */
+        expires: Timestamp,
+    },
+    /// A question about many jobs.
+    Bulk(Ask),
     /// A renewed credential for a job.
     Renew {
         /** which job */
@@ -77,6 +101,8 @@ pub enum Message {
         event: Event,
         /** the query it answers, if any */
         asker: Option<Asker>,
+        /** which of the job's moves of files it is about, None: none; dropped when that has been given up */
+        move_number: Option<u32>,
     },
     /// The save under way for a job is over.
     Saved {

@@ -354,17 +354,6 @@ async fn a_request_offered_again_makes_no_second_job() {
 }
 
 #[tokio::test]
-async fn a_live_job_needs_no_restart() {
-    let world = World::new();
-    let alice = world.person("Alice");
-    let running = world.manager(NEVER_IDLE).await;
-    let reply = running.submit(&alice, "&(executable=/bin/true)", None).await;
-    let restart = running.submit(&alice, &format!("&(restart='{}')", reply.job_contact), None).await;
-    assert_eq!(restart.error, 120);
-    running.stop().await;
-}
-
-#[tokio::test]
 async fn ends_when_idle_but_not_before() {
     let world = World::new();
     let alice = world.person("Alice");

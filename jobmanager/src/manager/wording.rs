@@ -1,6 +1,6 @@
 //! A job as others see it: in state updates, and in lists for people.
 
-use crate::job::{Job, Notice};
+use crate::job::{FileProgress, FileStage, Job, Notice};
 use gram::{JobState, control::v1, wire};
 
 /// What a contact is told (gram.md §9, §10).
@@ -41,5 +41,33 @@ pub(super) fn describe(job: &Job) -> v1::Job {
         rsl: job.origin.rsl.lossy().into_owned(),
         created: job.origin.created.as_second(),
         scheduler_id: job.scheduler_id.as_ref().map(|id| id.0.clone()).unwrap_or_default(),
+        files: job
+            .progress
+            .iter()
+            .flat_map(|progress| &progress.files)
+            .map(|file| describe_file(job, file))
+            .collect(),
+    }
+}
+
+/// One of a job's files for `status -v`.
+fn describe_file(job: &Job, file: &FileProgress) -> v1::File {
+    let (from, to) = job.ends_of(file.role);
+    let (stage, bytes) = match file.stage {
+        FileStage::Moving => (v1::FileStage::Moving, 0),
+        FileStage::Waiting => (v1::FileStage::Waiting, 0),
+        FileStage::Done { bytes } => (v1::FileStage::Done, bytes),
+        FileStage::Failed => (v1::FileStage::Failed, 0),
+    };
+    v1::File {
+        attribute: file.role.attribute().to_owned(),
+        number: u32::from(file.role.number()),
+        from,
+        to,
+        stage: stage.into(),
+        bytes,
+        attempts: file.attempts,
+        since: file.since.as_second(),
+        trouble: file.trouble.clone().unwrap_or_default(),
     }
 }

@@ -3,17 +3,17 @@
 use super::{Asker, Manager, Message, Shared, wording::update};
 use crate::{
     callback::Letter,
-    environment::{Streams, launch},
+    environment::launch,
     job::{Failure, Job, Notice},
     launch::JobKey,
     machine::Event,
     scheduler::{Scheduler, SchedulerError},
-    stdio,
+    staging::{self, Desk},
 };
 use gram::GramError;
 use gsi::Credential;
 use std::sync::Arc;
-use tokio::{sync::oneshot, task::AbortHandle};
+use tokio::{sync::oneshot, task::JoinHandle};
 
 /// What a scheduler can do with a running job besides ending it.
 #[derive(Debug, Clone, Copy)]
@@ -34,63 +34,101 @@ impl<S: Scheduler> Manager<S> {
     }
 
     /// Runs `work` on a copy of the job in a task of its own; what it gives is the job's next event.
-    fn work<F>(
+    pub(super) fn work<F>(
         &self,
         key: JobKey,
         asker: Option<Asker>,
         work: impl FnOnce(Arc<Shared<S>>, Job) -> F,
-    ) -> Option<AbortHandle>
+    ) -> Option<JoinHandle<()>>
+    where
+        F: Future<Output = Option<Event>> + Send + 'static,
+    {
+        self.work_on(key, asker, None, work)
+    }
+
+    /// As [`Manager::work`]; what comes of a move with another number than the job's latest is dropped.
+    fn work_on<F>(
+        &self,
+        key: JobKey,
+        asker: Option<Asker>,
+        move_number: Option<u32>,
+        work: impl FnOnce(Arc<Shared<S>>, Job) -> F,
+    ) -> Option<JoinHandle<()>>
     where
         F: Future<Output = Option<Event>> + Send + 'static,
     {
         let job = self.jobs.get(&key)?.job.clone();
         let inbox = self.shared.inbox.clone();
         let work = work(Arc::clone(&self.shared), job);
-        let task = tokio::spawn(async move {
+        Some(tokio::spawn(async move {
             if let Some(event) = work.await {
-                let _ = inbox.send(Message::Happened { key, event, asker }).await;
+                let _ = inbox.send(Message::Happened { key, event, asker, move_number }).await;
             }
-        });
-        Some(task.abort_handle())
+        }))
     }
 
     pub(super) fn fetch(&mut self, key: JobKey) {
-        let transfers = Arc::clone(&self.transfers);
-        let task = self.work(key, None, |shared, job| async move {
-            let _place = transfers.acquire().await;
-            let files = shared.site.job_files(job.key);
-            Some(Event::Fetched(match gass_client(&shared, &job).await {
-                Ok(client) => stdio::fetch(&job, &files, &client).await,
-                Err(failure) => Err(failure),
-            }))
-        });
-        self.with(key, |entry| entry.fetching = task);
+        self.move_files(key, |desk| async move { Event::Fetched(staging::fetch(desk).await) });
     }
 
     pub(super) fn deliver(&mut self, key: JobKey) {
-        let transfers = Arc::clone(&self.transfers);
-        self.work(key, None, |shared, job| async move {
-            let _place = transfers.acquire().await;
-            let files = shared.site.job_files(job.key);
-            Some(Event::Delivered(match gass_client(&shared, &job).await {
-                Ok(client) => stdio::deliver(&job, &files, &client).await,
-                Err(failure) => Err(failure),
-            }))
+        self.move_files(key, |desk| async move { Event::Delivered(staging::deliver(desk).await) });
+    }
+
+    pub(super) fn stage_out(&mut self, key: JobKey) {
+        self.move_files(key, |desk| async move { Event::StagedOut(staging::stage_out(desk).await) });
+    }
+
+    /// Breaks off what is being moved; what still comes of it is dropped. The task is kept, so that whoever goes on with the same
+    /// files can wait for its end.
+    pub(super) fn abort_move(&mut self, key: JobKey) {
+        self.with(key, |entry| {
+            entry.move_number = entry.move_number.wrapping_add(1);
+            entry.moving.iter().for_each(JoinHandle::abort);
         });
+    }
+
+    fn move_files<F>(&mut self, key: JobKey, work: impl FnOnce(Desk) -> F + Send + 'static)
+    where
+        F: Future<Output = Event> + Send + 'static,
+    {
+        let places = Arc::clone(&self.transfers);
+        let Some(entry) = self.jobs.get_mut(&key) else { return };
+        let (previous, number) = (entry.moving.take(), entry.move_number);
+        let task = self.work_on(key, None, Some(number), |shared, job| async move {
+            if let Some(previous) = previous {
+                let _ = previous.await;
+            }
+            let identity = shared.identities.get(&job.origin.identity).await;
+            let trust = shared.site.trust.clone();
+            let desk = Desk {
+                files: shared.site.job_files(job.key),
+                job,
+                credentials: Box::new(move || match &identity {
+                    Some(identity) => identity.current().gass(&trust),
+                    None => Err(Failure::new(
+                        GramError::USER_PROXY_NOT_FOUND,
+                        "the job's delegated credential is gone",
+                    )),
+                }),
+                limits: shared.site.limits,
+                places,
+                reports: shared.inbox.clone(),
+                number,
+            };
+            Some(work(desk).await)
+        });
+        self.with(key, |entry| entry.moving = task);
     }
 
     pub(super) fn submit(&mut self, key: JobKey) {
         self.work(key, None, |shared, job| async move {
             let files = shared.site.job_files(job.key);
-            let mut streams = Streams::of(&job, &files);
-            match stdio::open_cache_entries(&job).await {
-                Ok((stdout, stderr)) => {
-                    streams.stdout = stdout.unwrap_or(streams.stdout);
-                    streams.stderr = stderr.unwrap_or(streams.stderr);
-                }
+            let places = match staging::places(&job, &files).await {
+                Ok(places) => places,
                 Err(failure) => return Some(Event::Submitted(Err(failure))),
-            }
-            let submitted = shared.scheduler.submit(launch(&job, &shared.site, streams)).await;
+            };
+            let submitted = shared.scheduler.submit(launch(&job, &shared.site, places)).await;
             Some(Event::Submitted(submitted.map_err(Failure::from)))
         });
     }
@@ -114,29 +152,53 @@ impl<S: Scheduler> Manager<S> {
         });
     }
 
+    /// Asks for the present state of one job; it comes as an event.
+    pub(super) fn adopt(&self, key: JobKey) {
+        let Some(id) = self.jobs.get(&key).map(|entry| entry.job.scheduler_id.clone()) else { return };
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            if let Err(error) = shared.scheduler.adopt(vec![(key, id)]).await {
+                tracing::error!(job = %key, %error, "a job that was taken up again is not watched");
+            }
+        });
+    }
+
     pub(super) fn release(&self, key: JobKey) {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move { shared.scheduler.forget(key).await });
     }
 
-    /// Removes the job's files; a failure is logged and nothing more, the job is over.
-    pub(super) fn clean_up(&self, job: &Job) {
-        let files = self.shared.site.job_files(job.key);
-        let job = job.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = files.remove() {
-                tracing::warn!(job = %job.key, %error, "job directory not removed");
+    /// Removes the job's files, once nothing moves them any more; the job's record goes after them (see [`Self::forget`]).
+    pub(super) fn clean_up(&mut self, key: JobKey) {
+        let Some(entry) = self.jobs.get_mut(&key) else { return };
+        let moving = entry.moving.take();
+        let job = entry.job.clone();
+        let files = self.shared.site.job_files(key);
+        let inbox = self.shared.inbox.clone();
+        entry.moving = Some(tokio::spawn(async move {
+            if let Some(moving) = moving {
+                // It is over, or has been broken off.
+                let _ = moving.await;
             }
-            if let Err(error) = stdio::clean_cache(&job) {
-                tracing::warn!(job = %job.key, %error, "cache entries not removed");
+            let is_known = job.spec.cleans_up();
+            let cleaning = tokio::task::spawn_blocking(move || staging::clean_up(&job, &files));
+            if cleaning.await.is_ok() && is_known {
+                let event = Event::Cleaned;
+                let _ = inbox.send(Message::Happened { key, event, asker: None, move_number: None }).await;
             }
-        });
+        }));
     }
 
+    /// Forgets the job at once, and removes its record when its files are removed: should we be killed in between, the next manager
+    /// finds it and removes them.
     pub(super) fn forget(&mut self, key: JobKey) {
+        let cleaning = self.jobs.get_mut(&key).and_then(|entry| entry.moving.take());
         self.remove(key);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
+            if let Some(cleaning) = cleaning {
+                let _ = cleaning.await;
+            }
             if let Err(error) = shared.store.remove(key).await {
                 // It is found again at the next start, with its deadline behind it.
                 tracing::warn!(job = %key, %error, "record of a finished job not removed");
@@ -159,15 +221,17 @@ impl<S: Scheduler> Manager<S> {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             let renewed = match files.write_proxy(credential.to_pem().as_bytes()) {
-                Ok(()) => {
-                    shared.identities.offer(credential).await.map(drop).map_err(|error| error.to_string())
-                }
+                Ok(()) => shared.identities.offer(credential).await.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
+            if let Some(news) = renewed.as_ref().ok().and_then(|identity| identity.news()) {
+                // The manager is gone when nobody listens.
+                let _ = shared.inbox.send(news).await;
+            }
             if let Err(error) = &renewed {
                 tracing::warn!(job = %key, error, "renewed credential not in place");
             }
-            let _ = reply.send(renewed.map_err(|_| GramError::DELEGATION_FAILED));
+            let _ = reply.send(renewed.map(drop).map_err(|_| GramError::DELEGATION_FAILED));
         });
     }
 }
@@ -176,11 +240,4 @@ impl From<SchedulerError> for Failure {
     fn from(error: SchedulerError) -> Self {
         Failure::new(error.code, error.message)
     }
-}
-
-async fn gass_client<S>(shared: &Shared<S>, job: &Job) -> Result<gass::Client, Failure> {
-    let Some(identity) = shared.identities.get(&job.origin.identity).await else {
-        return Err(Failure::new(GramError::USER_PROXY_NOT_FOUND, "the job's delegated credential is gone"));
-    };
-    identity.current().gass(&shared.site.trust)
 }

@@ -1,9 +1,10 @@
 //! The error numbers of rsl.md §9 that a request alone decides, and what the attributes become.
 
 use super::*;
+use crate::job::{FilePair, Staging};
 use proptest::prelude::*;
 
-fn around() -> Surroundings {
+pub(super) fn around() -> Surroundings {
     Surroundings {
         home: "/home/alice".into(),
         logname: "alice".into(),
@@ -20,6 +21,7 @@ fn around() -> Surroundings {
         key: JobKey { high: 1, low: 2 },
         contact: "https://vm:4/1/2/".into(),
         job_directory: "/state/alice/jobs/1.2".into(),
+        scratch_name: "gram_scratch_abcdef".into(),
     }
 }
 
@@ -75,11 +77,20 @@ fn the_error_numbers_of_a_fork_service() {
         ("(file_stage_in_shared=a b)", 142),
         ("(file_stage_out=a b)", 143),
         ("(file_clean_up=(a))", 145),
-        ("(file_stage_in=(a b))", 36),
-        ("(file_stage_in_shared=(a b))", 36),
-        ("(file_stage_out=(a b))", 36),
-        ("(file_clean_up=a)", 36),
-        ("(scratch_dir=/tmp)", 36),
+        ("(file_stage_in=(a b))", 135),
+        ("(file_stage_in_shared=(a b))", 135),
+        ("(file_stage_in=(gsiftp://vm/a b))", 135),
+        ("(file_stage_in=(https://vm:1/a ''))", 135),
+        ("(file_stage_in=(https://vm:0/a b))", 135),
+        ("(file_stage_in=(https://vm:1/a b)(file:///c d))", 0),
+        ("(file_stage_out=(a b))", 155),
+        ("(file_stage_out=(a x-gass-cache://b))", 155),
+        ("(file_stage_out=(a https://vm:1/b)(x-gass-cache://c file:///d))", 0),
+        ("(file_clean_up=a 'b c')", 0),
+        ("(scratch_dir=/tmp)", 0),
+        ("(scratch_dir='')", 136),
+        ("(scratch_dir=a b)", 146),
+        ("(directory=$(SCRATCH_DIRECTORY))", 39),
         ("(gass_cache=a b)", 137),
         ("(loglevel=BAD)", 159),
         ("(loglevel='DEBUG|INFO')", 0),
@@ -117,6 +128,11 @@ fn the_error_numbers_of_a_fork_service() {
         ("&(executable=file:///bin/date)", 5),
         ("&(executable=ftp://h/bin/date)", 43),
         ("&(restart=nonsense)", 113),
+        ("&(restart=(a))", 113),
+        ("&(restart='https://vm:1/1/2/')(proxy_timeout=soon)", 153),
+        ("&(restart='https://vm:1/1/2/')(stdout_position=5)", 117),
+        ("&(restart='https://vm:1/1/2/')(stderr_position=(0))", 118),
+        ("&(restart='https://vm:1/1/2/')(stdout=a b)", 65),
         ("&(restart='https://vm:1/1/2/')(executable=a)", 140),
     ] {
         assert_eq!(code(text), expected, "{text}");
@@ -127,7 +143,7 @@ fn the_error_numbers_of_a_fork_service() {
 #[test]
 fn refusals_name_the_attribute() {
     for attributes in
-        ["(file_stage_in=(a b))", "(scratch_dir=/x)", "(username=bob)", "(loglevel=LOUD)", "(count=0)"]
+        ["(file_stage_in=(a b))", "(scratch_dir='')", "(username=bob)", "(loglevel=LOUD)", "(count=0)"]
     {
         let text = format!("&(executable=a){attributes}");
         let failure = read(text.as_bytes(), &around()).unwrap_err();
@@ -187,6 +203,50 @@ fn urls_are_fetched_and_delivered() {
 }
 
 #[test]
+fn staging_lists() {
+    let text = "&(executable=a)(file_stage_in=(https://vm:1/a b)(file:///c /d))(file_stage_in_shared=(http://vm/e f))\
+                (file_stage_out=(g https://vm:1/h))(file_clean_up=b 'x y')";
+    let pair = |from: &str, to: &str| FilePair { from: from.into(), to: to.into() };
+    let staging = Staging {
+        stage_in: vec![pair("https://vm:1/a", "b"), pair("file:///c", "/d")],
+        stage_in_shared: vec![pair("http://vm/e", "f")],
+        stage_out: vec![pair("g", "https://vm:1/h")],
+        clean_up: vec!["b".into(), "x y".into()],
+        scratch: None,
+    };
+    let spec = spec(text);
+    assert_eq!(spec.staging.as_deref(), Some(&staging));
+    assert!(spec.needs_fetching() && spec.stages_out() && spec.cleans_up());
+}
+
+/// Its own value is evaluated first, with all symbols but its own, and may use the request's own definitions.
+#[test]
+fn the_scratch_directory_is_a_symbol() {
+    for (base, scratch) in [
+        ("/tmp", "/tmp/gram_scratch_abcdef"),
+        ("$(HOME)", "/home/alice/gram_scratch_abcdef"),
+        ("sub/", "/home/alice/sub/gram_scratch_abcdef"),
+        ("$(MINE)", "/m/gram_scratch_abcdef"),
+    ] {
+        let spec = spec(&format!(
+            "&(rsl_substitution=(MINE /m)(IN $(SCRATCH_DIRECTORY)/in))(executable=$(IN))(arguments=$(SCRATCH_DIRECTORY))(scratch_dir={base})"
+        ));
+        assert_eq!(spec.scratch(), Some(&scratch.into()), "{base}");
+        assert_eq!(spec.arguments, vec![Octets::from(scratch)]);
+        assert_eq!(spec.executable, Input::File(format!("{scratch}/in").as_str().into()));
+        assert!(!spec.needs_fetching() && spec.needs_preparing());
+    }
+}
+
+#[test]
+fn failures_of_the_lists_name_source_and_destination() {
+    let failure = read(b"&(executable=a)(file_stage_in=(gsiftp://vm/a b))", &around()).unwrap_err();
+    assert_eq!(failure.kind, Some(crate::job::FailureKind::FileStageIn));
+    assert_eq!(failure.source_url.as_deref(), Some("gsiftp://vm/a"));
+    assert_eq!(failure.destination.as_deref(), Some("b"));
+}
+
+#[test]
 fn every_symbol_is_defined() {
     for (symbol, value) in [
         ("HOME", "/home/alice"),
@@ -241,7 +301,10 @@ fn the_canonical_text_keeps_variables() {
 #[test]
 fn a_restart_names_its_job() {
     let request = read(b"&(restart='https://vm:1/11/22/')(stdout=/x)", &around()).unwrap();
-    assert_eq!(request, Request::Restart { key: JobKey { high: 11, low: 22 } });
+    let Request::Restart { key, update } = request else { panic!("{request:?}") };
+    assert_eq!(key, JobKey { high: 11, low: 22 });
+    assert_eq!(update.stdout, Some(Output::File("/x".into())));
+    assert_eq!((update.stderr, update.remote_io_url), (None, None));
 }
 
 proptest! {

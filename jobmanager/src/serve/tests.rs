@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     job::tests::sample,
+    staging::Limits,
     testing::{Person, World, request},
 };
 use gass::server::{Access, Output, Security, Server, Settings};
@@ -35,6 +36,9 @@ async fn launch(world: &World, idle_exit_seconds: u64) -> (JoinHandle<io::Result
         chain_policy: gsi::chain::ChainPolicy::default(),
         control_uids: Vec::new(),
         globus_location: "/usr".into(),
+        transfers: Limits::default().transfers,
+        transfers_per_job: Limits::default().per_job,
+        transfer_patience_seconds: 1,
         reaper_command: crate::reaper::tests::command(),
     };
     let (ready, is_ready) = oneshot::channel();
@@ -187,8 +191,8 @@ async fn the_error_numbers_that_only_the_machine_can_tell() {
     for (rsl, code, kind) in [
         (format!("&(executable={url}/nonexistent)"), 43, Some("executable")),
         (format!("&(executable=/bin/true)(stdin={url}/nonexistent)"), 44, Some("stdin")),
-        (format!("&(executable=/bin/true)(stdout={url}/nonexistent/x)"), 73, None),
-        (format!("&(executable=/bin/true)(stderr={url}/nonexistent/x)"), 74, None),
+        (format!("&(executable=/bin/true)(stdout={url}/nonexistent/x)"), 73, Some("filestageout")),
+        (format!("&(executable=/bin/true)(stderr={url}/nonexistent/x)"), 74, Some("filestageout")),
         ("&(executable=https://localhost:1/x)".into(), 43, Some("executable")),
     ] {
         let (_, last) = alice.run(&service, &rsl).await;

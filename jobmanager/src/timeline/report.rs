@@ -1,8 +1,8 @@
 //! What a job's owner is told of its life.
 
 use super::{beginning, place, short};
-use crate::job::{Destination, Failure, Job, Output, Phase};
-use gram::timeline::{Contact, Lease, Origin, Timeline, Trouble, VERSION};
+use crate::job::{self, Failure, FileProgress, Job, Output, Phase};
+use gram::timeline::{Contact, File, FileStage, Lease, Origin, Timeline, Trouble, VERSION};
 use jiff::Timestamp;
 
 /// Longest text of the failure of a job, in bytes.
@@ -30,8 +30,13 @@ pub fn report(job: &Job, now: Timestamp) -> Timeline {
         scheduler_id: job.scheduler_id.as_ref().map(|id| short(&id.0)),
         exit_code: job.exit_code,
         failure: job.failure.as_ref().map(failure),
-        credential: Lease { until: None, lapsed: false },
-        files: Vec::new(),
+        credential: Lease { until: None, lapsed: job.lapsed },
+        files: job
+            .progress
+            .iter()
+            .flat_map(|progress| &progress.files)
+            .map(|moved| file(job, moved))
+            .collect(),
         files_left_out: 0,
         destinations: destinations(job),
         contacts: job
@@ -54,7 +59,8 @@ fn until(phase: &Phase) -> Option<Timestamp> {
         | Phase::Submitting
         | Phase::Submitted
         | Phase::Cancelling
-        | Phase::Delivering { .. } => None,
+        | Phase::Delivering { .. }
+        | Phase::StagingOut => None,
     }
 }
 
@@ -75,12 +81,26 @@ fn destinations(job: &Job) -> Vec<String> {
         Output::Deliver(destinations) => Some(destinations),
         Output::File(_) | Output::Cache(_) => None,
     });
-    delivered
-        .flatten()
-        .map(|destination| match destination {
-            Destination::Url(url) => short(url),
-            Destination::File(path) => short(&path.lossy()),
-            Destination::Cache(entry) => short(&entry.url),
-        })
-        .collect()
+    delivered.flatten().map(|destination| short(&destination.to_string())).collect()
+}
+
+fn file(job: &Job, moved: &FileProgress) -> File {
+    let (from, to) = job.ends_of(moved.role);
+    let (stage, bytes) = match moved.stage {
+        job::FileStage::Moving => (FileStage::Moving, None),
+        job::FileStage::Waiting => (FileStage::Waiting, None),
+        job::FileStage::Done { bytes } => (FileStage::Done, Some(bytes)),
+        job::FileStage::Failed => (FileStage::Failed, None),
+    };
+    File {
+        attribute: moved.role.attribute().to_owned(),
+        from: short(&from),
+        to: short(&to),
+        stage,
+        bytes,
+        milliseconds: moved.took,
+        tries: moved.attempts,
+        since: moved.since,
+        trouble: moved.trouble.as_deref().map(short),
+    }
 }
