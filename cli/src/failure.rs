@@ -1,6 +1,7 @@
 //! What a command says when it cannot do what it was asked: what failed, why, and what to try.
 
 use crate::{exit::Exit, job::JobError};
+use gass::{Blame, GassError};
 use gram::client::ClientError;
 use gsi::{GsiError, authority::AuthorityError};
 
@@ -69,6 +70,25 @@ impl From<GsiError> for Failure {
             _ => Exit::Input,
         };
         Failure::new(exit, error.to_string())
+    }
+}
+
+impl From<GassError> for Failure {
+    fn from(error: GassError) -> Self {
+        let exit = match &error {
+            GassError::BadUrl { .. } => Exit::Input,
+            GassError::NoCredential { .. } => Exit::Credential,
+            GassError::File { .. } | GassError::Local { .. } => Exit::Local,
+            _ if error.blame() == Blame::Network => Exit::Unreachable,
+            _ => Exit::Refused,
+        };
+        let failure = Failure::new(exit, error.to_string());
+        match &error {
+            GassError::Security { source, .. } if matches!(**source, GsiError::Authorization(_)) => {
+                failure.try_this("if that is who you meant: --subject DN")
+            }
+            _ => failure,
+        }
     }
 }
 

@@ -10,8 +10,11 @@
     reason = "the comments of clap arguments are help texts for a terminal: `host[:port]`, `/tmp/x509up_u<uid>`"
 )]
 
+pub mod bundle;
+pub mod cache;
 pub mod classic;
 pub mod commands;
+mod copying;
 pub mod demo;
 pub mod exit;
 pub mod failure;

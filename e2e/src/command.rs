@@ -199,6 +199,12 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
+    /// Kills it, unless it has ended.
+    pub fn kill(&self) {
+        // Not waited for yet, so the number is still its own.
+        kill_process(Pid::from_child(&self.child), Signal::KILL).ok();
+    }
+
     /// A number of its `/proc/<pid>/status`, such as `VmRSS` (kB).
     #[track_caller]
     pub fn status_number(&self, name: &str) -> u64 {

@@ -161,8 +161,23 @@ impl MortalSite {
         }
     }
 
-    /// The processes of a role: those whose command line is exactly that of this site.
+    /// A number of `/proc/<pid>/status` of the one process of this role, such as `VmRSS` (kB).
+    #[track_caller]
+    pub fn status_number(&self, role: Role, name: &str) -> u64 {
+        let pids: Vec<Pid> = self.found(role).into_iter().map(|(pid, _)| pid).collect();
+        let [pid] = pids.as_slice() else { panic!("not exactly one {role:?}: {pids:?}") };
+        let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("no number {name} in {status}"))
+    }
+
     fn processes(&self, role: Role) -> Vec<OwnedFd> {
+        self.found(role).into_iter().map(|(_, process)| process).collect()
+    }
+
+    /// The processes of a role: those whose command line is exactly that of this site.
+    fn found(&self, role: Role) -> Vec<(Pid, OwnedFd)> {
         let wanted = [role.word().as_bytes(), b"--config", self.file.as_os_str().as_bytes()];
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         entries
@@ -174,7 +189,6 @@ impl MortalSite {
                 let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
                 line.split(|byte| *byte == 0).skip(1).take(wanted.len()).eq(wanted) && !is_unborn(*pid)
             })
-            .map(|(_, process)| process)
             .collect()
     }
 

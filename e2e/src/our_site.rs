@@ -109,8 +109,9 @@ pub fn write_site(dir: &Path, pki: &Pki, key: &Path, setup: &Setup, more: &str, 
     let mut text = format!(
         "[gatekeeper]\nlisten = \"[::]:0\"\nhost = {host:?}\ncertificate = {certificate:?}\nkey = {key:?}\ntrust = {trust:?}\n\
          gridmap = \"grid-mapfile\"\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n{more}\n{}\n\
-         [jobmanager]\nhost = {host:?}\n{tables}",
+         [jobmanager]\nhost = {host:?}\ntransfer_patience_seconds = 2\n{}\n{tables}",
         setup.gatekeeper_lines.join("\n"),
+        setup.jobmanager_lines.join("\n"),
         host = host_name(),
         trust = setup.trust(pki),
     );

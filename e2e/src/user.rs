@@ -39,6 +39,10 @@ pub const CLASSIC: &[&str] = &[
     "globus-job-get-output",
     "globus-job-cancel",
     "globus-job-clean",
+    "globus-gass-cache",
+    "globus-gass-cache-destroy",
+    "globus-gass-server",
+    "globus-gass-server-shutdown",
     "grid-proxy-init",
     "grid-proxy-info",
     "grid-proxy-destroy",
@@ -46,6 +50,7 @@ pub const CLASSIC: &[&str] = &[
     "grid-mapfile-add-entry",
     "grid-mapfile-delete-entry",
     "grid-mapfile-check-consistency",
+    "globus-url-copy",
 ];
 
 /// Somebody with commands of one make. The folder goes with the user.

@@ -29,6 +29,8 @@ pub struct Setup {
     pub trust: Option<PathBuf>,
     /// Lines of the `[gatekeeper]` table of a site of ours, and of the tables below it.
     pub gatekeeper_lines: Vec<String>,
+    /// Lines of its `[jobmanager]` table.
+    pub jobmanager_lines: Vec<String>,
 }
 
 impl Setup {

@@ -50,12 +50,6 @@ fn all_fail(world: &World, requests: &[(String, i32)]) {
     assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), requests.len(), wrong.join("\n"));
 }
 
-/// Staging lists and scratch directories come to our job manager with a later issue; until then it says that it does
-/// not support them.
-fn later(world: &World, code: i32) -> i32 {
-    if world.server == Kind::Ours { 36 } else { code }
-}
-
 /// Requests that are in order but for one relation.
 fn relations(cases: &[(&str, i32)]) -> Vec<(String, i32)> {
     cases.iter().map(|(relation, code)| (format!("&(executable=/bin/true)({relation})"), *code)).collect()
@@ -125,7 +119,7 @@ fn wrong_files(world: &World) {
         ("stdout=/dev/null/x", 73),
         ("stderr=/dev/null/x", 74),
         ("directory=/dev/null/x", 4),
-        ("scratch_dir=/dev/null/x", later(world, 136)),
+        ("scratch_dir=/dev/null/x", 136),
         ("gass_cache=/dev/null/x", 149),
     ];
     let mut requests = relations(&cases);
@@ -141,8 +135,8 @@ fn wrong_urls(world: &World) {
         ("stdout=https://localhost:1/x", 73),
         // The stock job manager sends both streams with one command and calls any failure stdout's.
         ("stderr=https://localhost:1/x", if world.server == Kind::Stock { 73 } else { 74 }),
-        ("file_stage_in=(https://localhost:1/x /dev/null/x)", later(world, 135)),
-        ("file_stage_out=(/etc/hostname https://localhost:1/x)", later(world, 155)),
+        ("file_stage_in=(https://localhost:1/x /dev/null/x)", 135),
+        ("file_stage_out=(/etc/hostname https://localhost:1/x)", 155),
     ];
     let mut requests = relations(&cases);
     requests.push(("&(executable=https://localhost:1/x)".to_owned(), 43));

@@ -4,9 +4,14 @@
 use gram::{CallbackContact, JobContact, ResourceContact};
 use libfuzzer_sys::fuzz_target;
 
+/// Longest contact that is taken, in bytes.
+const LONGEST: usize = 4096;
+
 fuzz_target!(|text: &str| {
     if let Ok(contact) = text.parse::<ResourceContact>() {
-        assert_eq!(contact.to_string().parse(), Ok(contact));
+        // Printing spells out what may be left out, which can make the longest contacts too long.
+        let printed = contact.to_string();
+        assert!(printed.len() > LONGEST || printed.parse() == Ok(contact));
     }
     if let Ok(contact) = text.parse::<JobContact>() {
         assert_eq!(contact.to_string().parse(), Ok(contact));

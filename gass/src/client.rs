@@ -1,23 +1,39 @@
-//! GET, PUT and append of one file by URL (gass.md §3), with the quirks of stock servers (§4): replies of HTTP/1.0,
-//! bodies that end with the connection, refusals that announce more than they send.
+//! One request to one server by URL (gass.md §3), with the quirks of stock servers (§4): replies of HTTP/1.0, bodies that
+//! end with the connection, refusals that announce more than they send.
+//!
+//! A server is treated as a stock one until a reply of it says that it is Gridiron's ([`servers`]): a connection for each
+//! request, and nothing in it that a stock client would not send. Servers of ours are asked for ranges and checksums, and
+//! their connections are kept.
 
+mod connection;
+mod reading;
 mod refusable;
+mod reply;
+mod request;
+mod servers;
+mod writing;
 
-use crate::body::{BLOCK, Upload, UploadBody};
-use crate::{GassError, Url};
-use bytes::{Bytes, BytesMut};
-use gsi::{Connector, Credential, Expect, SecureStream, TrustDirectory, endpoint};
-use http_body_util::{BodyExt, Either, Empty};
+pub use reading::{Reading, Version, Wanted};
+pub use servers::Make;
+pub use writing::{Upload, Writing};
+
+use crate::appending::Duplex;
+use crate::body::BLOCK;
+use crate::listing::{self, Entry, MAX_LISTING};
+use crate::{GassError, ReprDigest, Url, digest};
+use bytes::BytesMut;
+use connection::Connection;
+use gsi::{Connector, Credential, Expect, TrustDirectory};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::{HeaderMap, Method, Request, Response, header};
-use hyper_util::rt::TokioIo;
-use refusable::Refusable;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+use request::Head;
+use servers::Servers;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How long name look-up, TCP and TLS may take together.
@@ -31,16 +47,19 @@ pub const MAX_HEADERS: usize = 2 * BLOCK;
 
 /// The path that appends (gass.md §3); the file follows after a `?`.
 pub(crate) const APPEND_PATH: &str = "/globus-bins/GASSappend";
+/// Names an upload that can be taken up again.
+pub(crate) const UPLOAD_ID: HeaderName = HeaderName::from_static("upload-id");
+/// How much of it the server has.
+pub(crate) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 
-/// Transfers with one credential; deadlines on connect and on every idle period. Cheap to clone.
+/// Transfers with one credential; deadlines on connect and on every idle period. Cheap to clone; clones share the kept
+/// connections.
 #[derive(Clone)]
 pub struct Client {
     /// None for plain http only.
     connector: Option<Connector>,
+    servers: Arc<Servers>,
 }
-
-type Body = Either<Empty<Bytes>, UploadBody>;
-type Sender = http1::SendRequest<Body>;
 
 impl Client {
     /// With this credential and trust.
@@ -52,12 +71,12 @@ impl Client {
             doing: "cannot use this credential".to_owned(),
             source: io::Error::other(source),
         })?;
-        Ok(Self { connector: Some(connector) })
+        Ok(Self { connector: Some(connector), servers: Arc::default() })
     }
 
     /// For `http:` URLs only, which know no security.
     pub fn insecure() -> Self {
-        Self { connector: None }
+        Self { connector: None, servers: Arc::default() }
     }
 
     /// Fetches into `sink`; returns bytes. A body shorter than announced is an error.
@@ -70,25 +89,15 @@ impl Client {
         expect: &Expect,
         sink: &mut (dyn AsyncWrite + Unpin + Send),
     ) -> Result<u64, GassError> {
-        let mut url = url.clone();
-        let mut expect = expect.clone();
-        for _ in 0..=MAX_REDIRECTS {
-            let mut connection = self.connect(&url, &expect).await?;
-            let request = request(&url, Method::GET, path_of(&url)?, Either::Left(Empty::new()))?;
-            let reply = patiently(&url, "waiting for the reply", connection.sender.send_request(request))
-                .await?
-                .map_err(|source| GassError::Protocol { url: url.clone(), source })?;
-            if !reply.status().is_redirection() {
-                return receive(&url, reply, sink).await;
-            }
-            let (next, host) = follow(&url, &reply)?;
-            // The same kind of authorization applies to the new server.
-            if let Expect::Host(_) = expect {
-                expect = Expect::Host(host);
-            }
-            url = next;
+        let local = |source| GassError::Local { doing: format!("cannot store the data of {url}"), source };
+        let mut reading = self.open(url, expect, &Wanted::default()).await?;
+        let mut received = 0_u64;
+        while let Some(data) = reading.next().await? {
+            sink.write_all(&data).await.map_err(local)?;
+            received += data.len() as u64;
         }
-        Err(GassError::Redirect { location: url.to_string(), url, reason: "too many redirects" })
+        sink.flush().await.map_err(local)?;
+        Ok(received)
     }
 
     /// Replaces the file (chunked PUT).
@@ -101,8 +110,8 @@ impl Client {
         expect: &Expect,
         source: &mut (dyn AsyncRead + Unpin + Send),
     ) -> Result<u64, GassError> {
-        let path = path_of(url)?;
-        self.upload(url, expect, Method::PUT, path, source).await
+        let writing = self.start(url, expect, Upload::default()).await?;
+        send_all(url, source, writing).await
     }
 
     /// Appends to the file. `source` may pause for any length of time; what it has given is sent at once.
@@ -115,207 +124,252 @@ impl Client {
         expect: &Expect,
         source: &mut (dyn AsyncRead + Unpin + Send),
     ) -> Result<u64, GassError> {
-        let path = format!("{APPEND_PATH}?{}", path_of(url)?);
-        self.upload(url, expect, Method::POST, path, source).await
+        let writing = self.start(url, expect, Upload { append: true, ..Upload::default() }).await?;
+        send_all(url, source, writing).await
     }
 
-    async fn upload(
+    /// Begins to fetch a file, or a part of it. Redirects are followed; the same kind of authorization applies to the
+    /// next server.
+    ///
+    /// Of servers that are not ours the whole file comes, whatever is wanted: see [`Reading::start`].
+    ///
+    /// # Errors
+    /// Any [`GassError`] but those of [`Reading::next`].
+    pub async fn open(&self, url: &Url, expect: &Expect, wanted: &Wanted) -> Result<Reading, GassError> {
+        let mut url = url.clone();
+        let mut expect = expect.clone();
+        let mut wanted = wanted.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let known = self.servers.make_of(&url);
+            let head = Head::new(&url, Method::GET)?;
+            let (reply, connection) = self.ask(&url, &expect, &head.with(wanted.headers())).await?;
+            let status = reply.status();
+            if status.is_redirection() {
+                let (next, host) = reply::follow(&url, &reply)?;
+                if let Expect::Host(_) = expect {
+                    expect = Expect::Host(host);
+                }
+                url = next;
+                continue;
+            }
+            // It could not be asked for what is special before it was known.
+            if known.is_none() && !wanted.is_plain() && self.servers.make_of(&url) == Some(Make::Ours) {
+                return Box::pin(self.open(&url, &expect, &wanted)).await;
+            }
+            if status == StatusCode::RANGE_NOT_SATISFIABLE && wanted.offset > 0 {
+                // The file has become shorter.
+                wanted = Wanted { checksum: wanted.checksum, ..Wanted::default() };
+                continue;
+            }
+            let lease = servers::Lease::new(&self.servers, &url, &expect, connection);
+            return Reading::new(url, reply, lease, &wanted);
+        }
+        Err(GassError::Redirect { location: url.to_string(), url, reason: "too many redirects" })
+    }
+
+    /// Begins to send a file.
+    ///
+    /// # Errors
+    /// No connection, or a URL that is none of http.
+    pub async fn start(&self, url: &Url, expect: &Expect, upload: Upload) -> Result<Writing, GassError> {
+        let (method, path) = match upload.append {
+            true => (Method::POST, format!("{APPEND_PATH}?{}", path_of(url)?)),
+            false => (Method::PUT, path_of(url)?),
+        };
+        let ours = self.servers.make_of(url) == Some(Make::Ours);
+        let connection = self.connection(url, expect, ours).await?;
+        let head = Head::at(url, method, path)?;
+        Writing::start(url, head, &upload, ours, servers::Lease::new(&self.servers, url, expect, connection))
+    }
+
+    /// How much of an upload with this id the server has; 0 when it knows nothing of it. Only for servers of ours.
+    ///
+    /// # Errors
+    /// Any [`GassError`].
+    pub async fn uploaded(&self, url: &Url, expect: &Expect, id: &str) -> Result<u64, GassError> {
+        let id = HeaderValue::from_str(id).map_err(|error| answer(url, &error))?;
+        let head = Head::new(url, Method::HEAD)?.with(vec![(UPLOAD_ID, id)]);
+        let (reply, connection) = self.ask(url, expect, &head).await?;
+        let offset = reply.headers().get(UPLOAD_OFFSET).map(HeaderValue::as_bytes);
+        let offset = offset.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0);
+        servers::Lease::new(&self.servers, url, expect, connection).give_back();
+        Ok(offset)
+    }
+
+    /// Whose server answers there. One that has not been asked anything yet is asked for `/`, in the words of a stock client.
+    ///
+    /// # Errors
+    /// No connection, or no answer in HTTP.
+    pub async fn make_of(&self, url: &Url, expect: &Expect) -> Result<Make, GassError> {
+        if let Some(make) = self.servers.make_of(url) {
+            return Ok(make);
+        }
+        let head = Head::at(url, Method::GET, "/".to_owned())?;
+        self.ask(url, expect, &head).await?;
+        Ok(self.servers.make_of(url).unwrap_or(Make::Other))
+    }
+
+    /// What is in a directory; the URL ends with a slash.
+    ///
+    /// # Errors
+    /// Any [`GassError`]; [`GassError::Unable`] when the server is not ours.
+    pub async fn list(&self, url: &Url, expect: &Expect) -> Result<Vec<Entry>, GassError> {
+        const JSON: HeaderValue = HeaderValue::from_static("application/json");
+        if self.make_of(url, expect).await? != Make::Ours {
+            return Err(GassError::Unable { url: url.clone(), what: "list directories" });
+        }
+        let head = Head::new(url, Method::GET)?.with(vec![(header::ACCEPT, JSON)]);
+        let (reply, connection) = self.ask(url, expect, &head).await?;
+        let lease = servers::Lease::new(&self.servers, url, expect, connection);
+        let mut reading = Reading::new(url.clone(), reply, lease, &Wanted::default())?;
+        let mut text = BytesMut::new();
+        while let Some(data) = reading.next().await? {
+            if text.len() + data.len() > MAX_LISTING {
+                return Err(answer(url, &format!("a listing of more than {MAX_LISTING} bytes")));
+            }
+            text.extend_from_slice(&data);
+        }
+        listing::parse(&text).map_err(|reason| answer(url, &reason))
+    }
+
+    /// Makes a directory; false when it was there already.
+    ///
+    /// # Errors
+    /// Any [`GassError`]; [`GassError::Unable`] when the server is not ours.
+    pub async fn make_directory(&self, url: &Url, expect: &Expect) -> Result<bool, GassError> {
+        if self.make_of(url, expect).await? != Make::Ours {
+            return Err(GassError::Unable { url: url.clone(), what: "make directories" });
+        }
+        let method = Method::from_bytes(b"MKCOL").map_err(|error| answer(url, &error))?;
+        let (reply, connection) = self.ask(url, expect, &Head::new(url, method)?).await?;
+        let made = match reply.status() {
+            StatusCode::METHOD_NOT_ALLOWED => false,
+            _ => {
+                reply::accepted(url, &reply)?;
+                true
+            }
+        };
+        let lease = servers::Lease::new(&self.servers, url, expect, connection);
+        reply::discard(url, reply, lease).await;
+        Ok(made)
+    }
+
+    /// Makes a directory and those above it that are missing.
+    ///
+    /// # Errors
+    /// As [`Client::make_directory`].
+    pub async fn make_directories(&self, url: &Url, expect: &Expect) -> Result<(), GassError> {
+        let mut missing = vec![url.clone()];
+        while let Some(url) = missing.last() {
+            match self.make_directory(url, expect).await {
+                Ok(_) => drop(missing.pop()),
+                // The one above is missing. Each is one part shorter, so this ends.
+                Err(error @ GassError::Refused { status: 409, .. }) => match above(url) {
+                    Some(above) if !missing.contains(&above) => missing.push(above),
+                    _ => return Err(error),
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The checksum of a file; None when the server gives none.
+    ///
+    /// # Errors
+    /// Any [`GassError`].
+    pub async fn checksum(&self, url: &Url, expect: &Expect) -> Result<Option<ReprDigest>, GassError> {
+        if self.make_of(url, expect).await? != Make::Ours {
+            return Ok(None);
+        }
+        let wanted = HeaderValue::from_static(digest::WANTED);
+        let head = Head::new(url, Method::HEAD)?.with(vec![(digest::WANT_REPR_DIGEST, wanted)]);
+        let (reply, connection) = self.ask(url, expect, &head).await?;
+        reply::accepted(url, &reply)?;
+        let checksum = reply.headers().get(digest::REPR_DIGEST);
+        let checksum = checksum.and_then(|checksum| ReprDigest::parse(checksum.as_bytes()));
+        servers::Lease::new(&self.servers, url, expect, connection).give_back();
+        Ok(checksum)
+    }
+
+    /// Sends a request without a body and waits for the head of the reply.
+    async fn ask(
         &self,
         url: &Url,
         expect: &Expect,
-        method: Method,
-        path: String,
-        source: &mut (dyn AsyncRead + Unpin + Send),
-    ) -> Result<u64, GassError> {
-        let mut connection = self.connect(url, expect).await?;
-        let (upload, body) = Upload::channel();
-        let request = request(url, method, path, Either::Right(body))?;
-        let mut reply = std::pin::pin!(connection.sender.send_request(request));
-        let mut sending = std::pin::pin!(send_all(url, source, upload));
-        let broken = |source| GassError::Protocol { url: url.clone(), source };
-
-        // A refusal may come at any time, and ends the transfer; a success only counts after the last byte.
-        let (reply, sent) = tokio::select! {
-            early = &mut reply => {
-                let early = early.map_err(broken)?;
-                accepted(url, &early)?;
-                (early, sending.await?)
+        head: &Head,
+    ) -> Result<(Response<Incoming>, Connection), GassError> {
+        loop {
+            let ours = self.servers.make_of(url) == Some(Make::Ours);
+            let mut connection = self.connection(url, expect, ours).await?;
+            let reply = connection.send(head.empty(ours)?);
+            match patiently(url, "waiting for the reply", reply).await? {
+                Ok(reply) => {
+                    self.servers.saw(url, reply.headers());
+                    return Ok((reply, connection));
+                }
+                // The server has closed a kept connection meanwhile. There are only so many, then comes a fresh one.
+                Err(error) if connection.was_kept() => {
+                    tracing::debug!(%url, %error, "kept connection is gone");
+                }
+                Err(source) => return Err(GassError::Protocol { url: url.clone(), source }),
             }
-            sent = &mut sending => {
-                let sent = sent?;
-                (patiently(url, "waiting for the reply", reply).await?.map_err(broken)?, sent)
-            }
-        };
-        accepted(url, &reply)?;
-        match sent {
-            Sent::All(bytes) => Ok(bytes),
-            Sent::Part(received) => Err(GassError::Truncated { url: url.clone(), received }),
         }
     }
 
-    async fn connect(&self, url: &Url, expect: &Expect) -> Result<Connection, GassError> {
-        let Url::Http { secure, host, port, .. } = url else { return Err(not_http(url)) };
-        let connecting = async {
-            let stream = endpoint::dial(host, *port)
-                .await
-                .map_err(|source| GassError::Unreachable { url: url.clone(), source })?;
-            if !*secure {
-                return Connection::open(url, stream).await;
+    /// A kept connection, where the server allows that and there is one, or a fresh one.
+    async fn connection(&self, url: &Url, expect: &Expect, ours: bool) -> Result<Connection, GassError> {
+        while ours && let Some(mut kept) = self.servers.take(url, expect) {
+            if kept.is_ready().await {
+                return Ok(kept);
             }
-            let connector =
-                self.connector.as_ref().ok_or_else(|| GassError::NoCredential { url: url.clone() })?;
-            let stream: SecureStream = connector
-                .connect(stream, expect)
-                .await
-                .map_err(|source| GassError::Security { url: url.clone(), source: source.into() })?;
-            Connection::open(url, stream).await
-        };
+        }
+        let connecting = Connection::open(self.connector.as_ref(), url, expect);
         timeout(CONNECT, connecting).await.unwrap_or_else(|_| {
+            Err(GassError::TimedOut { url: url.clone(), doing: "connecting", limit: CONNECT })
+        })
+    }
+
+    /// A connection without HTTP: TCP and, for https, TLS.
+    pub(crate) async fn dial(&self, url: &Url, expect: &Expect) -> Result<Box<dyn Duplex>, GassError> {
+        timeout(CONNECT, connection::dial(self.connector.as_ref(), url, expect)).await.unwrap_or_else(|_| {
             Err(GassError::TimedOut { url: url.clone(), doing: "connecting", limit: CONNECT })
         })
     }
 }
 
-/// An HTTP connection and the task that drives it; dropping it closes the connection.
-struct Connection {
-    sender: Sender,
-    driver: JoinHandle<()>,
-}
-
-impl Connection {
-    async fn open<S>(url: &Url, stream: S) -> Result<Self, GassError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (sender, connection) = http1::Builder::new()
-            .title_case_headers(true)
-            .max_buf_size(MAX_HEADERS)
-            .handshake(TokioIo::new(Refusable::new(stream)))
-            .await
-            .map_err(|source| GassError::Protocol { url: url.clone(), source })?;
-        // Its errors reach the request or the body as well.
-        let driver = tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { sender, driver })
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
-}
-
-/// How far an upload came.
-enum Sent {
-    All(u64),
-    /// The connection ended first; the reply says more.
-    Part(u64),
-}
-
 async fn send_all(
     url: &Url,
     source: &mut (dyn AsyncRead + Unpin + Send),
-    upload: Upload,
-) -> Result<Sent, GassError> {
+    mut writing: Writing,
+) -> Result<u64, GassError> {
     let mut block = BytesMut::new();
-    let mut sent = 0_u64;
     loop {
         if block.capacity() - block.len() < BLOCK / 4 {
             block.reserve(BLOCK);
         }
-        // No deadline here: a job that prints nothing for a day is no error.
-        let read = source.read_buf(&mut block).await.map_err(|source| GassError::Local {
+        // No deadline here: a job that prints nothing for a day is no error. But a refusal ends the waiting.
+        let read = tokio::select! {
+            read = source.read_buf(&mut block) => read,
+            refusal = writing.refusal() => return Err(refusal),
+        };
+        let read = read.map_err(|source| GassError::Local {
             doing: format!("cannot read the data for {url}"),
             source,
         })?;
         if read == 0 {
-            let finished = patiently(url, "sending", upload.finish()).await?;
-            return Ok(if finished.is_ok() { Sent::All(sent) } else { Sent::Part(sent) });
+            return Ok(writing.finish().await?.sent);
         }
-        if patiently(url, "sending", upload.send(block.split().freeze())).await?.is_err() {
-            return Ok(Sent::Part(sent));
-        }
-        sent += read as u64;
+        writing.send(block.split().freeze()).await?;
     }
 }
 
-async fn receive(
-    url: &Url,
-    reply: Response<Incoming>,
-    sink: &mut (dyn AsyncWrite + Unpin + Send),
-) -> Result<u64, GassError> {
-    // The body of a refusal is not read: stock announces more of it than it sends.
-    accepted(url, &reply)?;
-    let local = |source| GassError::Local { doing: format!("cannot store the data of {url}"), source };
-    let mut body = reply.into_body();
-    let mut received = 0_u64;
-    while let Some(frame) = patiently(url, "receiving", body.frame()).await? {
-        let frame = frame.map_err(|error| {
-            tracing::debug!(%url, %error, "body broke off");
-            GassError::Truncated { url: url.clone(), received }
-        })?;
-        if let Ok(data) = frame.into_data() {
-            sink.write_all(&data).await.map_err(local)?;
-            received += data.len() as u64;
-        }
-    }
-    sink.flush().await.map_err(local)?;
-    Ok(received)
-}
-
-fn accepted(url: &Url, reply: &Response<Incoming>) -> Result<(), GassError> {
-    if reply.status().is_success() { Ok(()) } else { Err(refused(url, reply)) }
-}
-
-fn refused(url: &Url, reply: &Response<Incoming>) -> GassError {
-    let status = reply.status();
-    let phrase = reply.extensions().get::<hyper::ext::ReasonPhrase>().map(|phrase| phrase.as_bytes());
-    let reason = match phrase {
-        Some(phrase) => {
-            String::from_utf8_lossy(phrase).chars().filter(|c| !c.is_control()).take(200).collect()
-        }
-        None => status.canonical_reason().unwrap_or("no reason given").to_owned(),
-    };
-    GassError::Refused { url: url.clone(), status: status.as_u16(), reason }
-}
-
-/// The next URL and its host.
-fn follow(url: &Url, reply: &Response<Incoming>) -> Result<(Url, String), GassError> {
-    next_location(url, reply.headers()).unwrap_or_else(|| Err(refused(url, reply)))
-}
-
-/// None without `Location`.
-fn next_location(url: &Url, headers: &HeaderMap) -> Option<Result<(Url, String), GassError>> {
-    let location = String::from_utf8_lossy(headers.get(header::LOCATION)?.as_bytes()).into_owned();
-    let next = url.join(&location);
-    let refuse = |reason| Some(Err(GassError::Redirect { url: url.clone(), location, reason }));
-    match (url, next) {
-        (Url::Http { secure: true, .. }, Ok(Url::Http { secure: false, .. })) => {
-            refuse("it would leave https, and nobody would know who answers")
-        }
-        (_, Ok(Url::Http { secure, host, port, path })) => {
-            Some(Ok((Url::Http { secure, host: host.clone(), port, path }, host)))
-        }
-        (_, Ok(Url::File(_) | Url::Cache(_)) | Err(_)) => refuse("it is not an http or https URL"),
-    }
-}
-
-fn request(url: &Url, method: Method, path: String, body: Body) -> Result<Request<Body>, GassError> {
-    let Url::Http { host, .. } = url else { return Err(not_http(url)) };
-    // Without a port, as stock sends it.
-    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::HOST, host)
-        .header(header::CONNECTION, "close")
-        .header(header::USER_AGENT, concat!("Gridiron-GASS/", env!("CARGO_PKG_VERSION")));
-    if matches!(body, Either::Right(_)) {
-        request = request
-            .header(header::TRANSFER_ENCODING, "chunked")
-            .header(header::CONTENT_TYPE, "application/octet-stream");
-    }
-    request.body(body).map_err(|error| GassError::BadUrl { url: url.to_string(), reason: error.to_string() })
+/// The directory above a directory.
+fn above(url: &Url) -> Option<Url> {
+    let Url::Http { secure, host, port, path } = url else { return None };
+    let (above, _) = path.strip_suffix('/').unwrap_or(path).rsplit_once('/')?;
+    let (host, path) = (host.clone(), format!("{above}/"));
+    (!above.is_empty()).then_some(Url::Http { secure: *secure, host, port: *port, path })
 }
 
 fn path_of(url: &Url) -> Result<String, GassError> {
@@ -327,6 +381,10 @@ fn not_http(url: &Url) -> GassError {
         url: url.to_string(),
         reason: "only https: and http: URLs can be transferred over the network".to_owned(),
     }
+}
+
+fn answer(url: &Url, reason: &dyn std::fmt::Display) -> GassError {
+    GassError::Answer { url: url.clone(), reason: reason.to_string() }
 }
 
 async fn patiently<T>(url: &Url, doing: &'static str, step: impl Future<Output = T>) -> Result<T, GassError> {

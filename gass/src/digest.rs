@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// `Hello World` and a newline would be another; the value is `printf abc | openssl dgst -sha256 -binary | base64`.
+    /// `printf abc | openssl dgst -sha256 -binary | base64`
     const ABC: &str = "sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:";
 
     #[test]

@@ -1,33 +1,62 @@
-//! The small server that `run -o/-s/-w` embeds (gass.md §4, §6): self authorization, `/dev/stdout`, `/dev/stderr`,
-//! reads with `-s`, writes only with `-w` (the stock server's hole of §6 is closed).
+//! The GASS server (gass.md §4-§6): files by URL over https with GSI, or over plain http; `/dev/stdout` and `/dev/stderr`.
+//! The one inside `run -o/-s/-w`, the classic `globus-gass-server` and `gridiron gass serve` are all this one.
+//!
+//! | Module | Subject |
+//! |---|---|
+//! | [`door`] | accepting, who is let in, for how long strangers may stay |
+//! | [`serve`] | a connection and its requests |
+//! | [`request`] | what a request asks for, and whether it may |
+//! | [`exports`], [`place`] | which files there are, and that nothing leads out of an exported directory |
+//! | [`send`], [`body`], [`wish`], [`listing`] | GET and HEAD: files, parts of them, checksums, listings |
+//! | [`receive`], [`resume`] | PUT and append; uploads that survive their connection |
+//! | [`condition`], [`digests`] | states of files; checksums known from before |
+//! | [`reply`] | replies, and the one place where failures get their HTTP status |
 //!
 //! Every connection is a task of its own, so one that stays silent blocks nobody. It has [`GREETING`] to finish TLS and
-//! its header block; after that it may pause as long as it likes, as output of a running job comes in whenever there is
-//! some. Peers that died are found by TCP keepalive.
+//! again for each header block; a body may pause as long as it likes, as output of a running job comes in whenever there
+//! is some. Peers that died are found by TCP keepalive. Each right is its own: what may write to stdout may not write
+//! files (the stock server's hole of §6 is closed).
 
+mod body;
+mod clients;
+mod condition;
+mod digests;
+mod door;
+mod exports;
+mod listing;
 mod output;
 mod patience;
+mod place;
+mod receive;
 mod reply;
 mod request;
+mod resume;
+mod send;
 mod serve;
+mod wish;
 
+pub use clients::Clients;
+pub use exports::{Export, ExportError, Files, Tildes};
 pub use output::Output;
 
 use crate::GassError;
-use gsi::{Acceptor, Credential, Subject, TrustDirectory, endpoint};
+use door::Guard;
+use gsi::admission::Bounds;
+use gsi::{Acceptor, Credential, TrustDirectory, endpoint};
+use request::Rights;
+use serve::Service;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-/// How long a peer may take for TLS, and again for its header block.
+/// How long a peer may take for TLS, and again for the header block of each request.
 pub const GREETING: Duration = Duration::from_secs(30);
 /// How long a peer may take nothing of what is sent to it.
 pub const STALLED: Duration = Duration::from_secs(300);
-/// Most connections served at once; further ones wait to be accepted.
-pub const MAX_CONNECTIONS: usize = 512;
+/// Most connections at once. Jobs of one site stream their output from one address, as one identity.
+pub const BOUNDS: Bounds = Bounds { strangers: 128, guests: 4096, per_address: 4096, per_identity: 4096 };
 /// Longest header block, in bytes.
 pub const MAX_HEADERS: usize = 64 * 1024;
 /// How long to wait after a failed accept (out of descriptors), so as not to spin.
@@ -51,6 +80,8 @@ pub struct Access {
 pub enum Security {
     /// https; only the owner of this credential is served.
     Myself(Credential, TrustDirectory),
+    /// https; its owner is served, and these.
+    Known(Credential, TrustDirectory, Arc<Clients>),
     /// http: everyone who can connect is served.
     Nobody,
 }
@@ -70,12 +101,23 @@ pub struct Settings {
     pub port: Option<u16>,
 }
 
+/// How far a server reaches, beside its [`Settings`].
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// Which files there are: everything the account can reach, or exported directories.
+    pub files: Files,
+    /// A client may end the server, by writing to `/dev/globus_gass_client_shutdown`.
+    pub shutdown: bool,
+}
+
 /// A running server; dropping it stops it and all its transfers.
 #[derive(Debug)]
 pub struct Server {
     url: String,
     accepting: JoinHandle<()>,
     running: watch::Receiver<usize>,
+    draining: watch::Sender<bool>,
+    stop: watch::Receiver<bool>,
 }
 
 impl Server {
@@ -98,34 +140,51 @@ impl Server {
         })
     }
 
-    /// As told. Must be called inside a tokio runtime.
+    /// As told, with all files of the account. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// As [`Server::start`].
     pub fn start_with(settings: Settings) -> Result<Self, GassError> {
+        Self::start_within(settings, Scope::default())
+    }
+
+    /// As told, and no further than this. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_within(settings: Settings, scope: Scope) -> Result<Self, GassError> {
         let failed = |doing: &str, source| GassError::Local { doing: doing.to_owned(), source };
         let range = settings.port.map(|port| port..=port).or_else(endpoint::port_range);
         let listener =
             endpoint::listen_in(range).map_err(|error| failed("cannot listen for transfers", error))?;
         let address = listener.local_addr().map_err(|error| failed("cannot listen for transfers", error))?;
+        let gsi = |credential: &Credential, trust: &TrustDirectory, clients| {
+            let acceptor = Acceptor::new(credential, trust)
+                .map_err(|error| failed("cannot serve with this credential", io::Error::other(error)))?;
+            Ok(("https", Guard::Gsi(acceptor, clients)))
+        };
         let (scheme, guard) = match &settings.security {
-            Security::Myself(credential, trust) => {
-                let acceptor = Acceptor::new(credential, trust)
-                    .map_err(|error| failed("cannot serve with this credential", io::Error::other(error)))?;
-                ("https", Guard::Gsi(acceptor, credential.identity().clone()))
-            }
+            Security::Myself(credential, trust) => gsi(credential, trust, Arc::new(Clients::none()))?,
+            Security::Known(credential, trust, clients) => gsi(credential, trust, Arc::clone(clients))?,
             Security::Nobody => ("http", Guard::None),
         };
         let (busy, running) = watch::channel(0);
-        let service = Arc::new(serve::Service {
-            access: settings.access,
+        let (draining, _) = watch::channel(false);
+        let (stopping, stop) = watch::channel(false);
+        let service = Arc::new(Service {
+            rights: Rights { access: settings.access, shutdown: scope.shutdown, tildes: scope.files.tildes },
+            files: scope.files,
             stdout: settings.stdout,
             stderr: settings.stderr,
+            digests: Arc::default(),
+            uploads: resume::Running::default(),
             busy,
+            draining: draining.clone(),
+            stop: stopping,
         });
-        let accepting = tokio::spawn(accept(listener, Arc::new(guard), service));
+        let accepting = tokio::spawn(door::accept(listener, Arc::new(guard), service));
         let url = format!("{scheme}://{}:{}", endpoint::host_name(), address.port());
-        Ok(Self { url, accepting, running })
+        Ok(Self { url, accepting, running, draining, stop })
     }
 
     /// `https://host:port`, no trailing slash.
@@ -133,11 +192,21 @@ impl Server {
         &self.url
     }
 
-    /// Waits until running transfers have ended and their data is flushed, at most `limit`.
+    /// Waits until running transfers have ended and their data is flushed, at most `limit`. From now on no connection is
+    /// kept for another request.
     pub async fn drain(&self, limit: Duration) {
+        self.draining.send_replace(true);
         let mut running = self.running.clone();
         if tokio::time::timeout(limit, running.wait_for(|&transfers| transfers == 0)).await.is_err() {
             tracing::warn!(transfers = *self.running.borrow(), "transfers are still running");
+        }
+    }
+
+    /// Completes when a client has asked for the end ([`Scope::shutdown`]); what to do about it is the caller's business.
+    pub async fn asked_to_stop(&self) {
+        if self.stop.clone().wait_for(|&stop| stop).await.is_err() {
+            // Nobody is left who could ask.
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -148,50 +217,7 @@ impl Drop for Server {
     }
 }
 
-/// Who gets in.
-enum Guard {
-    Gsi(Acceptor, Subject),
-    None,
-}
-
-async fn accept(listener: TcpListener, guard: Arc<Guard>, service: Arc<serve::Service>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    // Dropped with this task, which ends them.
-    let mut connections = JoinSet::new();
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        while connections.try_join_next().is_some() {}
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let (guard, service) = (Arc::clone(&guard), Arc::clone(&service));
-                connections.spawn(async move {
-                    if let Err(error) = admit(stream, &guard, service).await {
-                        tracing::warn!(%peer, error = error.as_ref(), "transfer connection ended badly");
-                    }
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept transfers");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-}
-
 type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-async fn admit(stream: TcpStream, guard: &Guard, service: Arc<serve::Service>) -> Result<(), Failure> {
-    endpoint::prepare(&stream)?;
-    match guard {
-        Guard::Gsi(acceptor, own) => {
-            let stream = tokio::time::timeout(GREETING, acceptor.accept(stream)).await??;
-            gsi::Expect::Myself.accepts(stream.peer(), own)?;
-            serve::connection(stream, service).await
-        }
-        Guard::None => serve::connection(stream, service).await,
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! URLs as GASS reads them (gass.md §1).
 
 use crate::GassError;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -46,6 +46,56 @@ impl Url {
             }
         }
         Some(encoded)
+    }
+
+    /// Whether it is `http:`, without any security.
+    pub fn is_plain_http(&self) -> bool {
+        matches!(self, Self::Http { secure: false, .. })
+    }
+
+    /// Whether it is written as a directory: with a slash at its end.
+    pub fn names_directory(&self) -> bool {
+        match self {
+            Self::Http { path, .. } => path.ends_with('/'),
+            Self::File(path) => path.as_os_str().as_bytes().ends_with(b"/"),
+            Self::Cache(_) => false,
+        }
+    }
+
+    /// What has this name in this directory, with or without a slash at the directory's end; the name is taken as it is,
+    /// and encoded where a URL needs that.
+    #[must_use]
+    pub fn child(&self, name: &OsStr) -> Self {
+        match self {
+            Self::Http { secure, host, port, path } => {
+                let mut path = path.clone();
+                if !path.ends_with('/') {
+                    path.push('/');
+                }
+                for &byte in name.as_bytes() {
+                    if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+                        path.push(char::from(byte));
+                    } else {
+                        path.push_str(&format!("%{byte:02X}"));
+                    }
+                }
+                Self::Http { secure: *secure, host: host.clone(), port: *port, path }
+            }
+            Self::File(path) => Self::File(path.join(name)),
+            Self::Cache(cached) => Self::Cache(format!("{cached}/{}", name.to_string_lossy())),
+        }
+    }
+
+    /// The last part of the path, decoded: what the file is called. None for a directory.
+    pub fn file_name(&self) -> Option<OsString> {
+        let encoded = match self {
+            Self::File(path) => {
+                return path.file_name().filter(|_| !self.names_directory()).map(OsStr::to_owned);
+            }
+            Self::Http { path, .. } | Self::Cache(path) => path.rsplit('/').next()?,
+        };
+        let name = percent_decode(encoded.as_bytes())?;
+        (!name.is_empty()).then(|| OsString::from_vec(name))
     }
 
     /// Where a redirect leads: `location` is a URL, or a path on the same server.
@@ -280,6 +330,20 @@ mod tests {
         assert_eq!(path("https://h/a b%20c"), "/a%20b%20c");
         assert_eq!(path("https://h/dev/stdout"), "/dev/stdout");
         assert_eq!(path("https://h/~/ü#\"?x=1"), "/~/%c3%bc%23%22?x=1");
+    }
+
+    #[test]
+    fn children_are_encoded() {
+        let child = |text: &str, name: &str| text.parse::<Url>().unwrap().child(OsStr::new(name)).to_string();
+        assert_eq!(child("https://h/d/", "a b%?#é"), "https://h:443/d/a%20b%25%3F%23%C3%A9");
+        assert_eq!(child("https://h/d", "a"), "https://h:443/d/a");
+        assert_eq!(child("https://h", "a"), "https://h:443/a");
+        assert_eq!(child("file:///d", "a b"), "file:///d/a%20b");
+        let name = |text: &str| text.parse::<Url>().unwrap().file_name();
+        assert_eq!(name("https://h/d/a%20b"), Some("a b".into()));
+        assert_eq!(name("https://h/d/"), None);
+        assert_eq!(name("file:///d/a%20b"), Some("a b".into()));
+        assert_eq!(name("file:///d/"), None);
     }
 
     #[test]

@@ -5,7 +5,8 @@ pub mod bulk;
 use crate::endpoint;
 use crate::exchange::{self, ExchangeError};
 use crate::wire::{
-    self, JobReply, JobRequest, Query, QueryReply, ReplyHead, VersionReply, WireError, body, reply, request,
+    self, JobReply, JobRequest, OutputRange, OutputReply, Query, QueryReply, ReplyHead, VersionReply,
+    WireError, body, reply, request,
 };
 use crate::{GramError, JobContact, JobState, ResourceContact, Signal, StateMask, Timeline};
 use gsi::connection::ConnectionError;
@@ -211,6 +212,16 @@ impl Client {
             Err(GramError::INVALID_JOB_QUERY) => Ok(None),
             Err(code) => Err(peer.explain(Failure::Refused(code, None))),
         }
+    }
+
+    /// Reads a part of the job's output while it runs; only job managers of ours can tell (others answer 92).
+    pub async fn output(&self, job: &JobContact, range: &OutputRange) -> Result<OutputReply, ClientError> {
+        let peer = Peer::Job(job);
+        let message = Query::Output(*range).encode(&job.path(), &job.host);
+        let stream = self.open(peer, DelegationMode::None).await?;
+        let asked = async { Ok::<_, Failure>(OutputReply::decode(&ask(stream, &message, ANSWER).await?)?) };
+        let reply = asked.await.map_err(|failure| peer.explain(failure))?;
+        reply.map_err(|code| peer.explain(Failure::Refused(code, None)))
     }
 
     /// Renews the job's credential by in-band delegation (gram.md §13).

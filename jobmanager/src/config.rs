@@ -2,7 +2,11 @@
 
 use crate::staging::Limits;
 use serde::Deserialize;
-use std::{num::NonZeroU16, path::PathBuf, time::Duration};
+use std::{
+    num::{NonZeroU16, NonZeroU64},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// Settings of the job managers; unknown keys are errors.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,6 +21,10 @@ pub struct Config {
     /// Exit after this many seconds with no job and no request.
     #[serde(default = "default_idle")]
     pub idle_exit_seconds: u64,
+    /// How long, in seconds, the receiver of a job's output may take nothing once the job has ended; then the job fails with
+    /// 73 or 74.
+    #[serde(default = "default_stall")]
+    pub output_stall_seconds: NonZeroU64,
     /// Uids that may use the control socket besides our own (the gatekeeper's account).
     #[serde(default)]
     pub control_uids: Vec<u32>,
@@ -62,6 +70,9 @@ fn default_transfer_patience() -> u32 {
 }
 fn default_idle() -> u64 {
     60
+}
+fn default_stall() -> NonZeroU64 {
+    NonZeroU64::MIN.saturating_add(59)
 }
 fn default_location() -> PathBuf {
     PathBuf::from("/usr")

@@ -122,6 +122,9 @@ pub struct JobSpec {
     pub remote_io_url: Option<String>,
     /// Only check, run nothing.
     pub dry_run: bool,
+    /// Write down what the scheduler gets, for the user to read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub save_description: bool,
     /// Files beyond the above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staging: Option<Box<Staging>>,
@@ -344,6 +347,14 @@ impl JobSpec {
         matches!(self.stdout, Output::Deliver(_)) || matches!(self.stderr, Output::Deliver(_))
     }
 
+    /// Output goes to a URL, and can go there while the job runs.
+    pub fn streams(&self) -> bool {
+        [&self.stdout, &self.stderr].into_iter().any(|output| match output {
+            Output::Deliver(to) => to.iter().any(|destination| matches!(destination, Destination::Url(_))),
+            Output::File(_) | Output::Cache(_) => false,
+        })
+    }
+
     /// The GASS cache is used: by a stream, or for what is fetched.
     pub fn uses_cache(&self) -> bool {
         self.fetches_to_cache() || self.cache_entries().next().is_some()
@@ -380,6 +391,24 @@ impl Job {
     /// DONE or FAILED.
     pub fn is_terminal(&self) -> bool {
         self.state.is_terminal()
+    }
+
+    /// Its processes may still write output, or have yet to begin.
+    pub fn may_write(&self) -> bool {
+        match self.phase {
+            Phase::Uncommitted { .. }
+            | Phase::StagingIn
+            | Phase::Submitting
+            | Phase::Submitted
+            | Phase::Cancelling
+            | Phase::Stopped { expires: None } => true,
+            Phase::Delivering { .. }
+            | Phase::StagingOut
+            | Phase::Uncollected { .. }
+            | Phase::Parked { .. }
+            | Phase::Stopped { expires: Some(_) }
+            | Phase::Over { .. } => false,
+        }
     }
 
     /// Nobody waits for anything any more: the manager may exit.
@@ -536,6 +565,7 @@ pub(crate) mod tests {
                 gass_cache: "/home/alice/.globus/.gass_cache".into(),
                 remote_io_url: None,
                 dry_run: false,
+                save_description: false,
                 staging: None,
             },
             phase: Phase::Submitting,
@@ -551,6 +581,32 @@ pub(crate) mod tests {
             progress: None,
             cache_tag: None,
         }
+    }
+
+    /// Sites upgrade under live jobs: what the first version stored lacks every later field.
+    #[test]
+    fn a_record_of_the_first_version_is_read() {
+        let mut stored = serde_json::to_value(sample()).unwrap();
+        for field in ["progress", "cache_tag"] {
+            assert!(stored.get(field).is_none(), "{field} is stored although there is none");
+        }
+        for field in ["staging", "save_description"] {
+            assert!(stored["spec"].get(field).is_none(), "{field} is stored although there is none");
+        }
+        stored["phase"] = serde_json::json!("StagingIn");
+        let job: Job = serde_json::from_value(stored).unwrap();
+        assert_eq!((job.phase, job.progress, job.spec.staging), (Phase::StagingIn, None, None));
+    }
+
+    #[test]
+    fn cache_entries_keep_their_tag_when_the_contact_changes() {
+        let mut job = sample();
+        let first = job.contact.clone();
+        job.move_to(first.clone());
+        assert_eq!((job.cache_tag(), &job.cache_tag), (first.as_str(), &None));
+        job.move_to("https://vm:2/1/2/".into());
+        job.move_to("https://vm:3/1/2/".into());
+        assert_eq!((job.contact.as_str(), job.cache_tag()), ("https://vm:3/1/2/", first.as_str()));
     }
 
     #[test]

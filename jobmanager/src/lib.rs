@@ -13,8 +13,9 @@
 //! | [`bulk`] | submissions and questions about many jobs at once |
 //! | [`identity`], [`listener`] | delegated credentials, and the job contacts that show them |
 //! | [`callback`] | state updates to clients |
-//! | [`environment`] | what a job is started with |
+//! | [`environment`], [`description`] | what a job is started with, and telling its owner |
 //! | [`staging`] | moving its files |
+//! | [`stream`] | output while the job runs: to its URLs, and to whoever reads it |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
 //! | [`timeline`] | what has happened to a job, for its owner |
 //! | [`store`] | durability |
@@ -27,6 +28,7 @@ pub mod callback;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod description;
 pub mod environment;
 pub mod gate;
 pub mod identity;
@@ -44,6 +46,7 @@ mod serve;
 pub mod site;
 pub mod staging;
 pub mod store;
+pub mod stream;
 pub mod timeline;
 
 pub use config::Config;
@@ -68,6 +71,7 @@ pub(crate) fn site_for_tests(folder: &std::path::Path) -> site::Site {
         trust: gsi::TrustDirectory::open(folder).unwrap(),
         globus_location: "/usr".into(),
         machine: request::MachineFacts::default(),
+        output_stall: std::time::Duration::from_secs(5),
         inherited: vec![("PATH".into(), "/usr/bin:/bin".into())],
         limits: staging::Limits::default(),
     }

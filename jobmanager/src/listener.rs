@@ -6,12 +6,13 @@ use crate::{
     launch::JobKey,
     machine::Answer,
     manager::{Inbox, Message},
+    stream::reader,
 };
 use gram::{
     GramError, JobState,
     exchange::{self, ExchangeError},
     wire::{
-        self, MAX_BODY, Query, QueryReply,
+        self, MAX_BODY, OutputRange, Query, QueryReply,
         bulk::{BulkQuery, MAX_QUERY},
     },
 };
@@ -127,7 +128,26 @@ impl Serving {
         match query {
             Query::Renew => self.renew(identity, stream, key).await.encode(),
             Query::Timeline => self.timeline(identity, key).await,
+            Query::Output(range) => self.read_output(identity, key, range).await,
             query => self.ask(identity, key, query).await.encode(),
+        }
+    }
+
+    /// Reads a part of the job's output; the manager only says where it is.
+    async fn read_output(&self, identity: &Identity, key: JobKey, range: OutputRange) -> Vec<u8> {
+        let look = || {
+            let (reply, answer) = oneshot::channel();
+            let (identity, stream) = (identity.subject.clone(), range.stream);
+            let (inbox, message) = (self.inbox.clone(), Message::Output { key, identity, stream, reply });
+            async move {
+                inbox.send(message).await.ok()?;
+                answer.await.ok()
+            }
+        };
+        match reader::read(key, range, look).await {
+            Ok(reply) => reply.encode(),
+            Err(GramError::JOB_CONTACT_NOT_FOUND) => QueryReply::unknown_job().encode(),
+            Err(code) => QueryReply::failed(code).encode(),
         }
     }
 

@@ -143,6 +143,12 @@ pub enum Action {
     Adopt,
     /// The end of the job is durable: the scheduler may forget it.
     Release,
+    /// Carry the job's output to where it goes, while the job runs.
+    Stream,
+    /// Stop that.
+    StopStream,
+    /// Begin anew, with the destinations that the job has now.
+    Restream,
     /// Send the output.
     Deliver,
     /// Send the files of `file_stage_out`, unless they are there.

@@ -6,6 +6,7 @@
 //! | `message.rs` | what the manager is told |
 //! | `bulk.rs` | questions about many jobs |
 //! | `batch.rs` | saving before telling: actions wait for the save that covers them |
+//! | `output.rs` | output while the job runs |
 //! | `expiry.rs` | credentials that end |
 //! | `restart.rs`, `stdio_update.rs` | what restarts and the signals 7 and 8 need besides the state machine |
 //! | `work.rs` | what takes time, in tasks of its own |
@@ -15,6 +16,7 @@ mod batch;
 pub(crate) mod bulk;
 mod expiry;
 mod message;
+mod output;
 mod restart;
 mod stdio_update;
 #[cfg(test)]
@@ -35,6 +37,7 @@ use crate::{
     scheduler::{Outcome, Scheduler, SchedulerEvent},
     site::Site,
     store::{Store, Stored},
+    stream::Streaming,
     timeline,
 };
 use batch::{Batch, Entry};
@@ -68,6 +71,8 @@ pub struct Shared<S> {
     pub scheduler: S,
     /// Credentials and listeners.
     pub identities: Arc<Identities>,
+    /// Output on its way.
+    pub streaming: Arc<Streaming>,
     /// Where tasks report.
     pub inbox: Inbox,
 }
@@ -261,6 +266,9 @@ impl<S: Scheduler> Manager<S> {
                     self.take(key, event, Some(reply));
                 }
             }
+            Message::Output { key, identity, stream, reply } => {
+                self.tell_output(key, &identity, stream, reply);
+            }
             Message::Timeline { key, identity, reply } => {
                 let asked = self.jobs.get(&key).filter(|entry| !entry.fresh).map(|entry| &entry.job);
                 if let Some(job) = asked.filter(|job| job.origin.identity == identity.as_str()) {
@@ -356,6 +364,7 @@ impl<S: Scheduler> Manager<S> {
     fn take(&mut self, key: JobKey, event: Event, asker: Option<Asker>) {
         let Some(entry) = self.jobs.get_mut(&key) else { return };
         let before = (entry.job.phase, entry.job.state, entry.job.is_settled());
+        let might_write = entry.job.may_write();
         let (job, mut actions) = step(entry.job.clone(), event, self.clock.now());
         entry.job = job;
         let after = (entry.job.phase, entry.job.state, entry.job.is_settled());
@@ -364,6 +373,9 @@ impl<S: Scheduler> Manager<S> {
                 job = %key, request = entry.job.origin.request_id, phase = ?after.0, state = %after.1.name(),
                 failure = entry.job.failure_code().0, "job"
             );
+        }
+        if might_write && !entry.job.may_write() {
+            self.shared.streaming.readers.ended(key);
         }
         match (before.2, after.2) {
             (false, true) => self.unsettled = self.unsettled.saturating_sub(1),

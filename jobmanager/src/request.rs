@@ -189,6 +189,7 @@ fn job(spec: &Spec, around: &Surroundings, scratch: Option<Octets>) -> Result<Jo
             .unwrap_or(EXPIRATION_DEFAULT),
         gass_cache: gass_cache(spec, &around.home)?,
         remote_io_url: spec.first("remoteiourl").map(text).transpose()?,
+        save_description: spec.last("savejobdescription").map(attribute::flag).transpose()?.unwrap_or(false),
         dry_run: spec.last("dryrun").map(attribute::flag).transpose()?.unwrap_or(false),
     })
 }

@@ -10,6 +10,7 @@ use crate::{
     scheduler::fork::Fork,
     site::Site,
     store::Store,
+    stream::Streaming,
 };
 use gram::control::{self, v1::job_manager_server::JobManagerServer};
 use rustix::fs::{FlockOperation, flock};
@@ -64,7 +65,8 @@ async fn serve(
     let identities = Arc::new(Identities::new(Arc::clone(&site), store.clone(), inbox.clone()));
     let owners: HashSet<String> = stored.iter().filter_map(|stored| owner(&stored.record.body)).collect();
     identities.resume(|identity| owners.contains(identity)).await.map_err(io::Error::other)?;
-    let shared = Arc::new(Shared { site: Arc::clone(&site), store, scheduler, identities, inbox });
+    let streaming = Arc::new(Streaming::new(Arc::clone(&site), Arc::clone(&identities)));
+    let shared = Arc::new(Shared { site: Arc::clone(&site), store, scheduler, identities, streaming, inbox });
     let gate = Arc::new(Gate::default());
     let manager = Manager::resume(Arc::clone(&shared), Arc::clone(&gate), stored).await;
 

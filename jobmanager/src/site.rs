@@ -6,10 +6,14 @@ use std::{
     ffi::{OsStr, OsString},
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Variables of our own environment that jobs get too (gram.md §18).
 const PASSED_ON: [&str; 3] = ["PATH", "GLOBUS_TCP_PORT_RANGE", "GLOBUS_TCP_SOURCE_RANGE"];
+
+/// How the names of recorded positions end.
+const POSITION: &str = ".sent";
 
 /// The site as this manager sees it; made once at start.
 #[derive(Debug, Clone)]
@@ -26,6 +30,8 @@ pub struct Site {
     pub globus_location: PathBuf,
     /// What this machine is.
     pub machine: MachineFacts,
+    /// How long a destination of output may take nothing.
+    pub output_stall: Duration,
     /// PATH and its like, for jobs.
     pub inherited: Vec<(OsString, OsString)>,
     /// How much is moved at once, and how patiently.
@@ -51,6 +57,7 @@ impl Site {
                 cpu_type: text(uname.machine()),
                 manufacturer: "pc".into(),
             },
+            output_stall: Duration::from_secs(config.output_stall_seconds.get()),
             limits: config.limits(),
             inherited: PASSED_ON
                 .iter()
@@ -91,6 +98,20 @@ impl JobFiles {
     /// See stdout.
     pub fn stderr(&self) -> PathBuf {
         self.file("stderr")
+    }
+    /// How far the output has got to one of its destinations.
+    pub fn position(&self, stream: &str, number: u16) -> PathBuf {
+        self.file(format!("{stream}.{number}{POSITION}"))
+    }
+    /// Forgets how far the output has got to all of them.
+    pub fn forget_positions(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.0)? {
+            let entry = entry?;
+            if entry.file_name().as_encoded_bytes().ends_with(POSITION.as_bytes()) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
     /// A fetched executable of a job that was accepted before these were kept in the cache.
     pub fn executable(&self) -> PathBuf {

@@ -81,7 +81,10 @@ impl World {
         let identities = Arc::new(Identities::new(Arc::clone(&site), store.clone(), inbox.clone()));
         identities.resume(|_| true).await.unwrap();
         let scheduler = Script { events, calls: Arc::default(), refuse: Arc::default() };
-        let shared = Arc::new(Shared { site, store, scheduler: scheduler.clone(), identities, inbox });
+        let streaming = Arc::new(crate::stream::Streaming::new(Arc::clone(&site), Arc::clone(&identities)));
+        let scheduler_of_shared = scheduler.clone();
+        let shared =
+            Arc::new(Shared { site, store, scheduler: scheduler_of_shared, identities, streaming, inbox });
         let gate = Arc::new(Gate::default());
         let manager = Manager::resume(Arc::clone(&shared), Arc::clone(&gate), stored).await;
         let (stop, stopped) = oneshot::channel::<()>();

@@ -186,7 +186,13 @@ fn heard(event: &Event) -> Option<What> {
         | Event::StagedOut(Err(failure)) => Some(What::Trouble(trouble(failure))),
         Event::GivenUp { url, .. } => Some(What::CallbackGivenUp { contact: short(url) }),
         Event::Resumed | Event::Rebooted => Some(What::Resumed),
-        Event::Query(Query::Status | Query::Register { .. } | Query::Unregister { .. } | Query::Timeline)
+        Event::Query(
+            Query::Status
+            | Query::Register { .. }
+            | Query::Unregister { .. }
+            | Query::Timeline
+            | Query::Output(_),
+        )
         | Event::Fetched(Ok(()))
         | Event::Submitted(Ok(_))
         | Event::Pending

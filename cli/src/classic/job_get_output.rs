@@ -9,6 +9,8 @@ use super::{
 };
 use crate::job::{
     Interrupt, Serving, Wait,
+    follow::{self, Finish, From, Until, last_lines},
+    output::Stream,
     request::{relation, served},
     watch::is_terminal,
 };
@@ -125,15 +127,34 @@ async fn fetch_once(resource: &str, job: &JobContact, stream: &str, part: Part) 
     Err(1)
 }
 
-/// Prints what is there, then what has come since, until the job has ended. A job's output comes home only at its end, so
-/// each look is a job of its own; it writes to a private file of ours, which tells how far we are.
+/// Prints what is there, then what has come since, until the job has ended.
 async fn keep_following(resource: &str, job: &JobContact, stream: &str, lines: u32) -> Result<(), u8> {
+    let which = if stream == "stderr" { Stream::Stderr } else { Stream::Stdout };
+    let session = globusrun::session()?;
+    let part = (From::LastLines(lines), Until::End);
+    match follow::read(&session.client, job, which, part, &mut std::io::stdout()).await {
+        Ok(Finish::Complete) => Ok(()),
+        Ok(Finish::NotTold | Finish::Gone(0)) | Err(_) => {
+            keep_looking(resource, job, stream, lines, None).await
+        }
+        Ok(Finish::Gone(position)) => keep_looking(resource, job, stream, lines, Some(position)).await,
+    }
+}
+
+/// The same as stock does it, where the job manager does not tell. Each look is a job of its own; it writes to a private file
+/// of ours, which tells how far we are.
+async fn keep_looking(
+    resource: &str,
+    job: &JobContact,
+    stream: &str,
+    lines: u32,
+    mut position: Option<u64>,
+) -> Result<(), u8> {
     let local = |error: std::io::Error| {
         err(format_args!("globus-job-get-output: cannot keep the output in a temporary file: {error}"));
         1
     };
     let mut file = tempfile::NamedTempFile::new().map_err(local)?;
-    let mut position = None;
     loop {
         let (state, _) = globusrun::job_state(job).await?;
         let part = position.map_or(Part::Whole, Part::After);
@@ -160,37 +181,5 @@ async fn keep_following(resource: &str, job: &JobContact, stream: &str, lines: u
             .and_then(|()| file.as_file_mut().seek(SeekFrom::Start(0)))
             .map_err(local)?;
         tokio::time::sleep(FOLLOW).await;
-    }
-}
-
-/// The last so many lines; an unfinished one counts.
-fn last_lines(text: &[u8], lines: u32) -> &[u8] {
-    let body = text.strip_suffix(b"\n").unwrap_or(text);
-    let mut newlines =
-        body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-    match lines.checked_sub(1) {
-        None => &[],
-        Some(skipped) => {
-            let start = newlines.nth(skipped as usize).unwrap_or(0);
-            text.get(start..).unwrap_or_default()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::last_lines;
-
-    #[test]
-    fn the_last_lines_are_those_of_tail() {
-        for (text, lines, expected) in [
-            ("a\nb\nc\n", 2, "b\nc\n"),
-            ("a\nb\nc", 2, "b\nc"),
-            ("a\n", 5, "a\n"),
-            ("a\nb\n", 0, ""),
-            ("", 3, ""),
-        ] {
-            assert_eq!(last_lines(text.as_bytes(), lines), expected.as_bytes(), "{text:?} {lines}");
-        }
     }
 }

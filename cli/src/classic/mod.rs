@@ -7,6 +7,9 @@
 mod cached_output;
 mod cert_info;
 mod certificate_text;
+mod gass_cache;
+mod gass_cache_destroy;
+mod gass_server;
 mod globusrun;
 mod job_cancel;
 mod job_clean;
@@ -21,6 +24,7 @@ mod proxy_info;
 mod proxy_init;
 mod proxy_text;
 mod terminal;
+mod url_copy;
 
 use options::{Opt, Parsed};
 use std::{ffi::OsString, process::ExitCode};
@@ -65,6 +69,10 @@ pub const PROGRAMS: &[&Program] = &[
     &job_get_output::PROGRAM,
     &job_cancel::PROGRAM,
     &job_clean::PROGRAM,
+    &gass_cache::PROGRAM,
+    &gass_cache_destroy::PROGRAM,
+    &gass_server::SERVER,
+    &gass_server::SHUTDOWN,
     &proxy_init::PROGRAM,
     &proxy_info::PROGRAM,
     &proxy_destroy::PROGRAM,
@@ -72,6 +80,7 @@ pub const PROGRAMS: &[&Program] = &[
     &mapfile::ADD,
     &mapfile::DELETE,
     &mapfile::CHECK,
+    &url_copy::PROGRAM,
 ];
 
 /// The program of this name, if it is a classic one.

@@ -3,14 +3,17 @@
 pub mod arguments;
 pub mod audit;
 pub mod ca;
+pub mod cache;
 pub mod cancel;
 pub mod cert;
 pub mod check;
 pub mod classic;
 pub mod clean;
 pub mod completions;
+pub mod cp;
 pub mod demo;
 pub mod explain;
+pub mod gass;
 pub mod gridmap;
 pub mod init;
 pub mod jobmanager;
@@ -30,6 +33,7 @@ pub mod serve;
 pub mod signal;
 pub mod status;
 pub mod submit;
+pub mod support_bundle;
 
 use crate::{exit::Exit, failure::Failure, logging, ui::Ui};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -62,6 +66,7 @@ enum Command {
     Check(check::Args),
     Audit(audit::Args),
     Explain(explain::Args),
+    SupportBundle(support_bundle::Args),
     Run(run::Args),
     Submit(submit::Args),
     Status(status::Args),
@@ -72,7 +77,10 @@ enum Command {
     Signal(signal::Args),
     Clean(clean::Args),
     List(list::Args),
+    Cache(cache::Args),
     Ping(ping::Args),
+    Cp(cp::Args),
+    Gass(gass::Args),
     Proxy(proxy::Args),
     Cert(cert::Args),
     Ca(ca::Args),
@@ -129,6 +137,7 @@ impl Command {
             Command::Check(args) => args.run(ui)?,
             Command::Audit(args) => args.run(ui)?,
             Command::Explain(args) => args.run(ui)?,
+            Command::SupportBundle(args) => args.run(ui)?,
             Command::Run(args) => return args.run(ui),
             Command::Submit(args) => args.run(ui)?,
             Command::Status(args) => args.run(ui)?,
@@ -139,7 +148,10 @@ impl Command {
             Command::Signal(args) => args.run(ui)?,
             Command::Clean(args) => args.run(ui)?,
             Command::List(args) => args.run(ui)?,
+            Command::Cache(args) => args.run(ui)?,
             Command::Ping(args) => args.run(ui)?,
+            Command::Cp(args) => args.run(ui)?,
+            Command::Gass(args) => args.run(ui)?,
             Command::Proxy(args) => args.run(ui)?,
             Command::Cert(args) => args.run(ui)?,
             Command::Ca(args) => args.run(ui)?,

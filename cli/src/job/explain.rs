@@ -189,7 +189,7 @@ fn files(told: &Timeline, found: &mut Explanation) {
         return;
     }
     let all = told.files.len() + told.files_left_out;
-    found.say(format!("{} of the {all} files it has begun with are there.", told.files.len() - open.len()));
+    found.say(format!("Of the {all} files it has begun with, {} are there.", told.files.len() - open.len()));
     for waiting in open {
         found.say(format!("  {}", file(waiting)));
     }
@@ -375,7 +375,7 @@ mod tests {
         });
         assert!(
             text.ends_with(
-                "1 of the 3 files it has begun with are there.\n  \
+                "Of the 3 files it has begun with, 1 are there.\n  \
                  file_stage_in https://h:1/in → /tmp/in: under way, 3 tries; connection refused\n  \
                  file_stage_in https://h:1/in → /tmp/in: waiting for the next try, 2 tries; timed out"
             ),

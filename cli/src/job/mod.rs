@@ -5,6 +5,7 @@ pub mod advice;
 pub mod bulk;
 pub mod command;
 pub mod explain;
+pub mod follow;
 pub mod many;
 pub mod output;
 pub mod record;

@@ -73,15 +73,29 @@ pub fn kept_there(spec: Spec, id: &str, is_array: bool) -> Spec {
     Spec::Boolean(Operator::And, relations)
 }
 
+/// Which part of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All.
+    Whole,
+    /// The last lines.
+    LastLines(u32),
+    /// What comes after so many bytes.
+    After(u64),
+}
+
 /// A job that prints what `original` has written to `stream`.
-pub fn fetch(original: &Spec, stream: Stream, tail: Option<u32>) -> Result<Spec, JobError> {
+pub fn fetch(original: &Spec, stream: Stream, part: Part) -> Result<Spec, JobError> {
     let name = stream.attribute();
     let Some(file) = file(original, stream) else {
         return Err(JobError::Rsl(format!("the job's {name} was not written to a file of its site")));
     };
-    let (program, mut arguments) = match tail {
-        Some(lines) => ("/usr/bin/tail", vec![literal("-n"), literal(lines.to_string())]),
-        None => ("/bin/cat", Vec::new()),
+    let (program, mut arguments) = match part {
+        Part::Whole => ("/bin/cat", Vec::new()),
+        Part::LastLines(lines) => ("/usr/bin/tail", vec![literal("-n"), literal(lines.to_string())]),
+        Part::After(bytes) => {
+            ("/usr/bin/tail", vec![literal("-c"), literal(format!("+{}", bytes.saturating_add(1)))])
+        }
     };
     arguments.push(literal("--"));
     arguments.push(file);
@@ -155,7 +169,7 @@ mod tests {
     #[test]
     fn kept_output_can_be_fetched_and_removed() {
         let spec = kept_there(job(vec![relation("executable", vec![literal("/bin/date")])]), "7", false);
-        let fetched = fetch(&spec, Stream::Stdout, None).unwrap();
+        let fetched = fetch(&spec, Stream::Stdout, Part::Whole).unwrap();
         let arguments = &find(&fetched, "arguments").unwrap().values;
         assert_eq!(arguments.last(), Some(&find(&spec, "stdout").unwrap().values[0]));
         assert_eq!(find(&removal(&spec).unwrap(), "arguments").unwrap().values.len(), 4);
@@ -178,14 +192,14 @@ mod tests {
             "7",
             false,
         );
-        assert!(fetch(&spec, Stream::Stderr, Some(3)).is_ok());
+        assert!(fetch(&spec, Stream::Stderr, Part::LastLines(3)).is_ok());
         assert_eq!(removal(&spec), None);
     }
 
     #[test]
     fn output_sent_elsewhere_cannot_be_fetched() {
         let spec = job(vec![relation("stdout", vec![literal("https://h:1/x")])]);
-        assert!(fetch(&spec, Stream::Stdout, None).is_err());
-        assert!(fetch(&spec, Stream::Stderr, None).is_err());
+        assert!(fetch(&spec, Stream::Stdout, Part::After(3)).is_err());
+        assert!(fetch(&spec, Stream::Stderr, Part::Whole).is_err());
     }
 }

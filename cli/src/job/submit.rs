@@ -90,6 +90,8 @@ pub struct Ending {
     pub exit_code: Option<i32>,
     /// The site's own words on a failure (gt3-failure-message).
     pub message: Option<String>,
+    /// Which file could not be staged in, in the stock client's words.
+    pub staging: Option<String>,
     /// SIGINT ended it.
     pub interrupted: bool,
 }
@@ -98,7 +100,8 @@ impl Ending {
     /// The failure of a job that ended badly or was cancelled.
     pub fn failed(&self) -> Option<Failure> {
         let error = self.failure?;
-        let mut what = format!("the job failed: {} (error {})", error.text(), error.0);
+        let text = self.staging.as_deref().unwrap_or(error.text());
+        let mut what = format!("the job failed: {text} (error {})", error.0);
         if let Some(message) = &self.message {
             what += &format!("\n  the site says: {message}");
         }

@@ -95,7 +95,8 @@ pub fn file(file: &File) -> String {
     if let Some(bytes) = file.bytes {
         text += &format!(", {}", size(bytes));
     }
-    if let Some(milliseconds) = file.milliseconds {
+    let is_over = matches!(file.stage, FileStage::Done | FileStage::Failed);
+    if let Some(milliseconds) = file.milliseconds.filter(|_| is_over) {
         text += &format!(" in {}.{:03} s", milliseconds / 1000, milliseconds % 1000);
     }
     if let Some(rate) = file.rate() {

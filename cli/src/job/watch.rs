@@ -163,10 +163,32 @@ fn learn(news: &mut Ending, update: &Update) -> bool {
         let unexplained = update.failure == GramError::SUCCESS;
         news.failure = Some(if unexplained && news.interrupted { CANCELLED } else { update.failure });
     }
-    if let Some((_, message)) = update.extensions.iter().find(|(name, _)| name == "gt3-failure-message") {
-        news.message = Some(message.clone());
+    if let Some(message) = extension(update, "message") {
+        news.message = Some(message.to_owned());
     }
+    news.staging = staging(update).or(news.staging.take());
     true
+}
+
+fn extension<'a>(update: &'a Update, name: &str) -> Option<&'a str> {
+    let found = |(known, _): &&(String, String)| known.strip_prefix("gt3-failure-") == Some(name);
+    update.extensions.iter().find(found).map(|(_, value)| value.as_str())
+}
+
+/// The sentence that stock clients make for 43, 44 and 135 when they are told the file (gram.md §10).
+fn staging(update: &Update) -> Option<String> {
+    let source = extension(update, "source")?;
+    let what = match (extension(update, "type")?, update.failure) {
+        ("executable", GramError::STAGING_EXECUTABLE) => "executable",
+        ("stdin", GramError::STAGING_STDIN) => "stdin",
+        ("filestagein", GramError::STAGE_IN_FAILED) => "a file",
+        _ => return None,
+    };
+    let to = extension(update, "destination").map(|path| format!(" to {path}")).unwrap_or_default();
+    // Only of files of a list is the reason part of the sentence, as well as a line of its own.
+    let why = extension(update, "message").filter(|text| what == "a file" && !text.is_empty());
+    let why = why.map(|text| format!(": {text}")).unwrap_or_default();
+    Some(format!("the job manager could not stage in {what} from {source}{to}{why}"))
 }
 
 fn as_update(job: &JobContact, status: JobStatus) -> Option<Update> {
@@ -221,6 +243,24 @@ mod tests {
         assert!(learn(&mut news, &failed));
         assert_eq!(news.failure, Some(GramError(17)));
         assert_eq!(news.message.as_deref(), Some("no room"));
+    }
+
+    #[test]
+    fn a_file_that_was_not_staged_in_is_named() {
+        let told = |pairs: &[(&str, &str)]| {
+            let extensions =
+                pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Update { failure: GramError::STAGE_IN_FAILED, extensions, ..update(JobState::Failed) }
+        };
+        let (kind, source) = (("gt3-failure-type", "filestagein"), ("gt3-failure-source", "https://h:1/x"));
+        let whole = told(&[kind, source, ("gt3-failure-destination", "y")]);
+        let text = "the job manager could not stage in a file from https://h:1/x to y";
+        assert_eq!(staging(&whole).as_deref(), Some(text));
+        let with_reason = told(&[kind, source, ("gt3-failure-message", "no such file")]);
+        let text = "the job manager could not stage in a file from https://h:1/x: no such file";
+        assert_eq!(staging(&with_reason).as_deref(), Some(text));
+        assert_eq!(staging(&told(&[source])), None);
+        assert_eq!(staging(&Update { failure: GramError(155), ..whole }), None);
     }
 
     #[test]

@@ -168,6 +168,8 @@ pub fn text(settings: &Settings) -> String {
     }
     text += "\n# The job managers, one process per local account.\n[jobmanager]\n\
         # Seconds without jobs after which a job manager ends.\n#idle_exit_seconds = 60\n\
+        # Seconds for which the receiver of a job's output may take nothing when the job has ended; then the job fails.\n\
+        #output_stall_seconds = 60\n\
         # What $(GLOBUS_LOCATION) stands for in requests.\n#globus_location = \"/usr\"\n\
         # Files of an account's jobs that are moved at once, and of one job among them.\n\
         #transfers = 64\n#transfers_per_job = 4\n\
@@ -242,6 +244,7 @@ mod tests {
         assert_eq!(site.gatekeeper.listen, default.gatekeeper.listen);
         assert_eq!(site.gatekeeper.audit, default.gatekeeper.audit);
         assert_eq!(site.jobmanager.idle_exit_seconds, default.jobmanager.idle_exit_seconds);
+        assert_eq!(site.jobmanager.output_stall_seconds, default.jobmanager.output_stall_seconds);
         assert_eq!(site.jobmanager.globus_location, default.jobmanager.globus_location);
         assert_eq!(site.jobmanager.limits(), default.jobmanager.limits());
         assert_eq!(site.gatekeeper.limits, default.gatekeeper.limits);

@@ -28,7 +28,8 @@ fn help_explains_every_option_of_the_original() {
     let Some(pair) = Pair::new() else { return };
     for program in PROGRAMS {
         let (stock, ours) = pair.run(&[program, "-help"]);
-        assert_eq!(ours.code, 0, "{ours:#?}");
+        // 0 but for globus-url-copy, which ends with 1.
+        assert_eq!(ours.code, stock.code, "{ours:#?}");
         let mut known = options(&(stock.stdout + &stock.stderr));
         known.remove("-resource-manger"); // a slip of the pen in the stock text
         if program.starts_with("globus-job-") {
@@ -49,8 +50,9 @@ fn help_explains_every_option_of_the_original() {
 fn help_and_version_go_where_the_original_puts_them() {
     let Some(pair) = Pair::new() else { return };
     let (mut lines, mut versions): (Vec<[&str; 2]>, Vec<[&str; 2]>) = Default::default();
-    for program in PROGRAMS {
-        lines.extend([[program, "-help"], [program, "-usage"]]);
+    // The stock globus-gass-cache-destroy knows no such options: its help is a failure.
+    for program in PROGRAMS.iter().filter(|program| **program != "globus-gass-cache-destroy") {
+        lines.extend([[*program, "-help"], [*program, "-usage"]]);
         // These three print nothing, or a warning of the perl interpreter, which is no example to follow.
         if !["globus-job-run", "globus-job-submit", "grid-mapfile-check-consistency"].contains(program) {
             // The proxy tools print the name of their package.
@@ -66,7 +68,7 @@ fn help_and_version_go_where_the_original_puts_them() {
                 Pair::plain(user, text).replace(|letter: char| letter.is_ascii_digit() || letter == '.', "")
             })
         };
-        assert_eq!((stock.code, ours.code), (0, 0), "{line:?}");
+        assert_eq!(stock.code, ours.code, "{line:?}");
         assert_eq!(numberless(&pair.stock, &stock), numberless(&pair.ours, &ours), "{line:?}");
     }
     pair.same_status(&lines.iter().map(<[&str; 2]>::as_slice).collect::<Vec<_>>());
@@ -129,6 +131,21 @@ fn wrong_command_lines_are_answered_alike() {
         vec!["grid-proxy-destroy", "nosuchfile"],
         vec!["grid-cert-info", "extra"],
         vec!["grid-cert-info", "-file", "nosuchfile"],
+        vec!["globus-url-copy"],
+        vec!["globus-url-copy", "a"],
+        vec!["globus-url-copy", "a", "b", "c"],
+        vec!["globus-url-copy", "a", "b", "-v"],
+        vec!["globus-url-copy", "nosuchfile", "b"],
+        vec!["globus-url-copy", "foo://x", "file:///y"],
+        vec!["globus-url-copy", "-f"],
+        vec!["globus-url-copy", "-f", "arguments", "a", "b"],
+        vec!["globus-url-copy", "-p", "x", "a", "b"],
+        vec!["globus-url-copy", "-cc", "x", "a", "b"],
+        vec!["globus-url-copy", "-off", "x", "a", "b"],
+        vec!["globus-url-copy", "-rst-retries", "x", "a", "b"],
+        vec!["globus-url-copy", "-t", "x", "a", "b"],
+        vec!["globus-url-copy", "nosuchdir/", "b/"],
+        vec!["globus-url-copy", "nosuchfile*", "b/"],
         vec!["grid-mapfile-add-entry"],
         vec!["grid-mapfile-add-entry", "-dn", "/CN=x"],
         vec!["grid-mapfile-delete-entry", "-f", "nosuchfile", "-dn", "/CN=x", "-ln", "root"],

@@ -1,7 +1,9 @@
 //! The client against replies of every kind, stock's quirks above all (gass.md §3.1, §4).
 
+use super::reply::next_location;
 use super::*;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 /// Answers one connection after another with these bytes; gives the requests seen.
 async fn serve(replies: Vec<String>) -> (u16, JoinHandle<Vec<String>>) {

@@ -1,6 +1,7 @@
 //! What a request asks for, and whether it may (gass.md §1, §4): decided before any file is touched.
 
 use super::Access;
+use super::exports::Tildes;
 use crate::client::APPEND_PATH;
 use crate::url::percent_decode;
 use hyper::Method;
@@ -11,16 +12,22 @@ use std::path::PathBuf;
 /// A request that may be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Send the file.
+    /// Send the file, or what it is without its content.
     Get(Target),
     /// Replace the file.
     Put(Target),
+    /// Say how much of an interrupted upload has been kept.
+    Offset(Target),
     /// Add to the file.
     Append(Target),
+    /// Make a directory.
+    MakeDirectory(Target),
     /// Write to our stdout.
     Stdout,
     /// Write to our stderr.
     Stderr,
+    /// End the server.
+    Shutdown,
 }
 
 /// A file, before tildes are expanded.
@@ -45,37 +52,58 @@ pub(super) enum Refusal {
     NoLength,
 }
 
-/// Decides; `uri` is the request line's path with all that follows it.
-pub(super) fn decide(method: &Method, uri: &str, access: Access) -> Result<Action, Refusal> {
-    let (path, append) = match *method {
-        Method::GET | Method::PUT => (uri, false),
-        Method::POST => {
-            let path = uri.strip_prefix(APPEND_PATH).and_then(|rest| rest.strip_prefix('?'));
-            (path.ok_or(Refusal::Method)?, true)
-        }
+/// What all requests may do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rights {
+    pub(super) access: Access,
+    /// Ending the server.
+    pub(super) shutdown: bool,
+    pub(super) tildes: Tildes,
+}
+
+/// Decides; `uri` is the request line's path with all that follows it, `resumable` whether the request is part of an
+/// upload that survives its connection.
+pub(super) fn decide(method: &Method, uri: &str, resumable: bool, rights: Rights) -> Result<Action, Refusal> {
+    let Rights { access, shutdown, tildes } = rights;
+    let append = uri.strip_prefix(APPEND_PATH).and_then(|rest| rest.strip_prefix('?'));
+    let (verb, path) = match (method.as_str(), append) {
+        ("GET", _) => (Verb::Read, uri),
+        ("HEAD", _) if resumable => (Verb::Offset, uri),
+        ("HEAD", _) => (Verb::Read, uri),
+        ("PUT", _) => (Verb::Put, uri),
+        ("POST", Some(path)) => (Verb::Append, path),
+        ("MKCOL", _) => (Verb::MakeDirectory, uri),
         _ => return Err(Refusal::Method),
     };
     let path = percent_decode(path.as_bytes()).ok_or(Refusal::NotFound)?;
-    if *method == Method::GET {
-        let target = target(&path).ok_or(Refusal::NotFound)?;
-        return if access.read { Ok(Action::Get(target)) } else { Err(Refusal::NotAllowed("reading files")) };
-    }
-    match path.as_slice() {
-        b"/dev/stdout" if access.stdout => Ok(Action::Stdout),
-        b"/dev/stdout" => Err(Refusal::NotAllowed("writing to standard output")),
-        b"/dev/stderr" if access.stderr => Ok(Action::Stderr),
-        b"/dev/stderr" => Err(Refusal::NotAllowed("writing to standard error")),
-        // The stock server can be ended this way; ours ends with its program.
-        b"/dev/globus_gass_client_shutdown" => Err(Refusal::NotAllowed("shutting down")),
+    let target = || target(&path, tildes).ok_or(Refusal::NotFound);
+    match (verb, path.as_slice()) {
+        (Verb::Read, _) if access.read => target().map(Action::Get),
+        (Verb::Read, _) => Err(Refusal::NotAllowed("reading files")),
+        (Verb::Put | Verb::Append, b"/dev/stdout") if access.stdout => Ok(Action::Stdout),
+        (_, b"/dev/stdout") => Err(Refusal::NotAllowed("writing to standard output")),
+        (Verb::Put | Verb::Append, b"/dev/stderr") if access.stderr => Ok(Action::Stderr),
+        (_, b"/dev/stderr") => Err(Refusal::NotAllowed("writing to standard error")),
+        (Verb::Put | Verb::Append, b"/dev/globus_gass_client_shutdown") if shutdown => Ok(Action::Shutdown),
+        (_, b"/dev/globus_gass_client_shutdown") => Err(Refusal::NotAllowed("shutting down")),
         _ if !access.write => Err(Refusal::NotAllowed("writing files")),
-        _ => {
-            let target = target(&path).ok_or(Refusal::NotFound)?;
-            Ok(if append { Action::Append(target) } else { Action::Put(target) })
-        }
+        (Verb::Put, _) => target().map(Action::Put),
+        (Verb::Offset, _) => target().map(Action::Offset),
+        (Verb::Append, _) => target().map(Action::Append),
+        (Verb::MakeDirectory, _) => target().map(Action::MakeDirectory),
     }
 }
 
-fn target(path: &[u8]) -> Option<Target> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Read,
+    Put,
+    Offset,
+    Append,
+    MakeDirectory,
+}
+
+fn target(path: &[u8], tildes: Tildes) -> Option<Target> {
     let rest = path.strip_prefix(b"/")?;
     let os = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
     if let Some(relative) = rest.strip_prefix(b"./") {
@@ -83,20 +111,22 @@ fn target(path: &[u8]) -> Option<Target> {
         let start = relative.iter().position(|&byte| byte != b'/')?;
         return relative.get(start..).map(|relative| Target::Path(os(relative)));
     }
-    let Some(user) = rest.strip_prefix(b"~") else {
-        return (!rest.is_empty()).then(|| Target::Path(os(path)));
-    };
+    let Some(user) = rest.strip_prefix(b"~") else { return Some(Target::Path(os(path))) };
     let end = user.iter().position(|&byte| byte == b'/').unwrap_or(user.len());
     let (name, below) = user.split_at(end);
     let below = os(below.get(1..).unwrap_or_default());
     // A tilde that names nobody is an ordinary file name.
     match std::str::from_utf8(name) {
-        Ok("") => Some(Target::Home(None, below)),
-        Ok(name) if name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) => {
+        Ok("") if tildes.own => Some(Target::Home(None, below)),
+        Ok(name) if tildes.others && !name.is_empty() && name.bytes().all(is_of_a_user_name) => {
             Some(Target::Home(Some(name.to_owned()), below))
         }
         _ => Some(Target::Path(os(path))),
     }
+}
+
+fn is_of_a_user_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
 impl Target {
@@ -120,8 +150,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: Access = Access { read: true, write: true, stdout: true, stderr: true };
+    const EVERYTHING: Access = Access { read: true, write: true, stdout: true, stderr: true };
+    const ALL: Rights = with(EVERYTHING);
     const NONE: Access = Access { read: false, write: false, stdout: false, stderr: false };
+
+    const fn with(access: Access) -> Rights {
+        Rights { access, shutdown: false, tildes: Tildes { own: true, others: true } }
+    }
+
+    fn mkcol() -> Method {
+        Method::from_bytes(b"MKCOL").unwrap()
+    }
 
     fn file(path: &str) -> Target {
         Target::Path(path.into())
@@ -139,7 +178,8 @@ mod tests {
             (Method::GET, "/~/x", Ok(Action::Get(home(None, "x")))),
             (Method::GET, "/~ann/x/y", Ok(Action::Get(home(Some("ann"), "x/y")))),
             (Method::GET, "/~a*b/x", Ok(Action::Get(file("/~a*b/x")))),
-            (Method::GET, "/", Err(Refusal::NotFound)),
+            (Method::GET, "/", Ok(Action::Get(file("/")))),
+            (Method::HEAD, "/a", Ok(Action::Get(file("/a")))),
             (Method::GET, "/./", Err(Refusal::NotFound)),
             (Method::GET, "/a%00b", Err(Refusal::NotFound)),
             (Method::PUT, "/x/r100k", Ok(Action::Put(file("/x/r100k")))),
@@ -149,26 +189,45 @@ mod tests {
             (Method::POST, "/globus-bins/GASSappend?/a%20b", Ok(Action::Append(file("/a b")))),
             (Method::POST, "/a", Err(Refusal::Method)),
             (Method::POST, "/globus-bins/GASSappend", Err(Refusal::Method)),
-            (Method::HEAD, "/a", Err(Refusal::Method)),
+            (mkcol(), "/a/", Ok(Action::MakeDirectory(file("/a/")))),
+            (mkcol(), "/dev/stdout", Err(Refusal::NotAllowed("writing to standard output"))),
+            (Method::OPTIONS, "*", Err(Refusal::Method)),
             (Method::DELETE, "/a", Err(Refusal::Method)),
             (Method::PUT, "/dev/globus_gass_client_shutdown", Err(Refusal::NotAllowed("shutting down"))),
         ] {
-            assert_eq!(decide(&method, uri, ALL), expected, "{method} {uri}");
+            assert_eq!(decide(&method, uri, false, ALL), expected, "{method} {uri}");
+        }
+        assert_eq!(decide(&Method::HEAD, "/a", true, ALL), Ok(Action::Offset(file("/a"))));
+        let reader = with(Access { read: true, ..NONE });
+        assert_eq!(decide(&Method::HEAD, "/a", true, reader), Err(Refusal::NotAllowed("writing files")));
+        let stoppable = Rights { shutdown: true, ..with(NONE) };
+        let stop = "/dev/globus_gass_client_shutdown";
+        assert_eq!(decide(&Method::PUT, stop, false, stoppable), Ok(Action::Shutdown));
+    }
+
+    #[test]
+    fn tildes_that_are_not_expanded_are_names() {
+        for (own, others) in [(true, false), (false, true)] {
+            let rights = Rights { tildes: Tildes { own, others }, ..ALL };
+            let is_name = |uri: &str| decide(&Method::GET, uri, false, rights) == Ok(Action::Get(file(uri)));
+            assert_eq!((is_name("/~/x"), is_name("/~ann/x")), (!own, !others));
         }
     }
 
     /// The stock server lets files be written when only stdout is enabled (gass.md §11, fault 4).
     #[test]
     fn each_right_is_its_own() {
-        let rights: [(&str, Method, Access); 4] = [
+        let rights: [(&str, Method, Access); 5] = [
             ("/f", Method::GET, Access { read: true, ..NONE }),
             ("/f", Method::PUT, Access { write: true, ..NONE }),
+            ("/f/", mkcol(), Access { write: true, ..NONE }),
             ("/dev/stdout", Method::PUT, Access { stdout: true, ..NONE }),
             ("/dev/stderr", Method::PUT, Access { stderr: true, ..NONE }),
         ];
-        for (asked, (uri, method, _)) in rights.iter().enumerate() {
-            for (given, (_, _, access)) in rights.iter().enumerate() {
-                assert_eq!(decide(method, uri, *access).is_ok(), asked == given, "{method} {uri} {access:?}");
+        for (uri, method, needed) in &rights {
+            for (_, _, access) in &rights {
+                let allowed = decide(method, uri, false, with(*access)).is_ok();
+                assert_eq!(allowed, needed == access, "{method} {uri} {access:?}");
             }
         }
     }
@@ -178,7 +237,7 @@ mod tests {
         let home = |user: Option<&str>| {
             Some(PathBuf::from(user.map_or("/home/me".to_owned(), |u| format!("/home/{u}"))))
         };
-        let resolve = |uri: &str| match decide(&Method::GET, uri, ALL) {
+        let resolve = |uri: &str| match decide(&Method::GET, uri, false, ALL) {
             Ok(Action::Get(target)) => target.resolve(home),
             other => panic!("{other:?}"),
         };
@@ -194,7 +253,7 @@ mod tests {
         #[test]
         fn never_panics(uri in "/[ -~]{0,30}") {
             for method in [Method::GET, Method::PUT, Method::POST] {
-                let _ = decide(&method, &uri, ALL);
+                let _ = decide(&method, &uri, true, ALL);
             }
         }
     }

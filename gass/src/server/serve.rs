@@ -1,28 +1,39 @@
-//! One connection: one request, carried out on files and outputs, one reply.
+//! One connection: requests, one after the other, carried out on files and outputs.
 
+use super::body::Body;
+use super::condition::{Verdict, Version, is_conditional, judge_write};
+use super::digests::Digests;
+use super::exports::{Files, Found};
 use super::output::Output;
 use super::patience::Patience;
-use super::reply::{self, Body, Failed};
-use super::request::{Action, Refusal, Target, decide};
-use super::{Access, Failure, GREETING, MAX_HEADERS, STALLED};
+use super::place::Place;
+use super::receive::{Addition, Kept, Replacement, make_directory, receive};
+use super::reply::{self, Failed, UPLOAD_OFFSET};
+use super::request::{Action, Refusal, Rights, Target, decide};
+use super::resume::{self, Piece, Running, Standing, UPLOAD_ID, Upload};
+use super::wish::{listing_form, wants_digest};
+use super::{Failure, GREETING, MAX_HEADERS, STALLED, listing, send};
+use crate::body::BLOCK;
+use crate::digest::REPR_DIGEST;
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, ETAG, HeaderValue, TRANSFER_ENCODING};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode, Version as Http};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::fs::OFlags;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tempfile::{NamedTempFile, TempPath};
-use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::task::spawn_blocking;
 
 /// After a refusal, how much of what the peer goes on sending is read and dropped, and for how long: closing at once
 /// would reset the connection, and the peer could lose the reply.
@@ -31,14 +42,21 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// What all connections share.
 pub(super) struct Service {
-    pub(super) access: Access,
+    pub(super) rights: Rights,
+    pub(super) files: Files,
     pub(super) stdout: Output,
     pub(super) stderr: Output,
-    /// Requests being carried out.
+    pub(super) digests: Arc<Digests>,
+    pub(super) uploads: Running,
+    /// Connections with something to do.
     pub(super) busy: watch::Sender<usize>,
+    /// No connection is kept for another request.
+    pub(super) draining: watch::Sender<bool>,
+    /// A client has asked for the end.
+    pub(super) stop: watch::Sender<bool>,
 }
 
-/// Counts a request as running until dropped.
+/// Counts a connection as running until dropped.
 struct Busy<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Busy<'a> {
@@ -54,175 +72,232 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// Serves the one request of a connection.
-pub(super) async fn connection<S>(stream: S, service: Arc<Service>) -> Result<(), Failure>
+/// Serves a connection to its end. `owner` is whom it belongs to, empty for who is not known; `greeted` is told when the
+/// first request has come.
+pub(super) async fn connection<S>(
+    stream: S,
+    service: Arc<Service>,
+    owner: Arc<str>,
+    greeted: Arc<Notify>,
+) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // Until the connection has ended, so that draining waits for the reply as well.
     let counted = Arc::clone(&service);
     let _busy = Busy::new(&counted.busy);
+    let mut draining = service.draining.subscribe();
+    let was_asked = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&was_asked);
     let handler = service_fn(move |request| {
-        let service = Arc::clone(&service);
-        Box::pin(async move { Ok::<_, Infallible>(service.answer(request).await) })
+        asked.store(true, Ordering::Relaxed);
+        greeted.notify_one();
+        let (service, owner) = (Arc::clone(&service), Arc::clone(&owner));
+        Box::pin(async move { Ok::<_, Infallible>(service.answer(request, &owner).await) })
     });
     let mut stream = Patience::new(stream, STALLED);
-    let served = http1::Builder::new()
-        .keep_alive(false)
-        .half_close(true)
-        .title_case_headers(true)
-        .timer(TokioTimer::new())
-        .header_read_timeout(GREETING)
-        .max_buf_size(MAX_HEADERS)
-        .serve_connection(TokioIo::new(&mut stream), handler)
-        .without_shutdown()
-        .await
-        .map(drop);
+    let served = {
+        let mut serving = http1::Builder::new()
+            .half_close(true)
+            .title_case_headers(true)
+            .timer(TokioTimer::new())
+            .header_read_timeout(GREETING)
+            .max_header_size(MAX_HEADERS)
+            .max_buf_size(MAX_HEADERS.max(BLOCK))
+            .serve_connection(TokioIo::new(&mut stream), handler);
+        let mut told = false;
+        loop {
+            tokio::select! {
+                served = poll_fn(|context| serving.poll_without_shutdown(context)) => break served,
+                _ = draining.wait_for(|&draining| draining), if !told => {
+                    told = true;
+                    // Who has not asked anything yet may; the reply will close the connection.
+                    if was_asked.load(Ordering::Relaxed) {
+                        Pin::new(&mut serving).graceful_shutdown();
+                    }
+                }
+            }
+        }
+    };
     let _ = tokio::time::timeout(LINGER, async {
         stream.shutdown().await?;
         tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
     })
     .await;
-    Ok(served?)
+    match served {
+        // It was kept for another request, and none came.
+        Err(error) if error.is_timeout() && was_asked.load(Ordering::Relaxed) => Ok(()),
+        served => Ok(served?),
+    }
+}
+
+/// The path of a URL as it was sent. GASS knows no query: a `?` belongs to the name.
+pub(super) fn path(head: &Parts) -> &str {
+    head.uri.path_and_query().map_or("", |path| path.as_str())
 }
 
 impl Service {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, owner: &str) -> Response<Body> {
         let (head, mut body) = request.into_parts();
-        let uri = head.uri.path_and_query().map_or("", |path| path.as_str());
-        let method = head.method;
-        let sends = method != Method::GET;
-        let announced =
-            head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
-        let decision = match decide(&method, uri, self.access) {
-            Ok(_) if sends && !announced => Err(Refusal::NoLength),
-            decision => decision,
+        let result = match self.decide(&head) {
+            Ok(action) => Box::pin(self.carry_out(action, &head, &mut body, owner)).await,
+            Err(refusal) => Err(refusal.into()),
         };
-        match self.carry_out(decision, &mut body).await {
+        let (method, uri) = (&head.method, path(&head));
+        let mut reply = match result {
             Ok(reply) => {
-                tracing::debug!(%method, uri, "transfer done");
+                tracing::debug!(%method, uri, owner, "transfer done");
                 reply
             }
             Err(failure) => {
-                tracing::warn!(%method, uri, %failure, "transfer failed");
+                tracing::warn!(%method, uri, owner, %failure, "transfer failed");
                 reply::failed(&failure)
             }
+        };
+        // What was not read of a body could be taken for the next request.
+        if !is_kept(&head) || !body.is_end_stream() || *self.draining.borrow() {
+            reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        reply
+    }
+
+    fn decide(&self, head: &Parts) -> Result<Action, Refusal> {
+        let action = decide(&head.method, path(head), head.headers.contains_key(UPLOAD_ID), self.rights)?;
+        let sends = matches!(head.method, Method::PUT | Method::POST);
+        let announced =
+            head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
+        if sends && !announced { Err(Refusal::NoLength) } else { Ok(action) }
     }
 
     async fn carry_out(
         &self,
-        action: Result<Action, Refusal>,
+        action: Action,
+        head: &Parts,
         body: &mut Incoming,
+        owner: &str,
     ) -> Result<Response<Body>, Failed> {
-        match action.map_err(Failed::Refused)? {
-            Action::Get(target) => {
-                let (file, length) = open(&locate(target).await?).await?;
-                return Ok(reply::file(file, length));
+        match action {
+            Action::Get(target) => match self.find(target, false).await? {
+                Found::File(place) => return send::reply(self, place, head).await,
+                Found::Exports(paths) => {
+                    let form = listing_form(&head.headers, true).ok_or(Refusal::NotFound)?;
+                    return Ok(listing::exports(&paths, form));
+                }
+            },
+            Action::Put(target) => {
+                let place = self.place(target).await?;
+                return Box::pin(self.put(place, head, body, owner)).await;
             }
-            Action::Put(target) => replace(&locate(target).await?, body).await?,
-            Action::Append(target) => append(&locate(target).await?, body).await?,
+            Action::Offset(target) => {
+                let place = self.place(target).await?;
+                let (id, owner) = (head.headers.get(UPLOAD_ID).cloned(), owner.to_owned());
+                let id = id.ok_or(Refusal::Method)?;
+                let offset = off_thread(move || resume::offset(&place, id.as_bytes(), &owner)).await?;
+                let mut reply = reply::plain(StatusCode::NO_CONTENT);
+                reply::set(&mut reply, UPLOAD_OFFSET, offset.to_string());
+                return Ok(reply);
+            }
+            Action::Append(target) => receive(Addition::to(self.place(target).await?), body).await?,
+            Action::MakeDirectory(target) => {
+                let place = self.place(target).await?;
+                off_thread(move || make_directory(&place)).await?;
+                return Ok(reply::plain(StatusCode::CREATED));
+            }
             Action::Stdout => print(&self.stdout, body).await?,
             Action::Stderr => print(&self.stderr, body).await?,
+            Action::Shutdown => {
+                while next(body).await?.is_some() {}
+                tracing::info!(owner, "a client ends this server");
+                self.stop.send_replace(true);
+                // The stock server answers so whether it ends or not.
+                return Err(Refusal::NotAllowed("more of this, it ends").into());
+            }
         }
         Ok(reply::done())
     }
-}
 
-async fn locate(target: Target) -> Result<PathBuf, Failed> {
-    // The user database may be far away.
-    let located = tokio::task::spawn_blocking(move || target.resolve(home_directory)).await;
-    located.ok().flatten().ok_or(Failed::Refused(Refusal::NotFound))
-}
-
-fn home_directory(user: Option<&str>) -> Option<PathBuf> {
-    match user {
-        None => std::env::home_dir(),
-        Some(name) => nix::unistd::User::from_name(name).ok().flatten().map(|user| user.dir),
+    async fn find(&self, target: Target, writing: bool) -> Result<Found, Failed> {
+        let files = self.files.clone();
+        // The user database may be far away.
+        off_thread(move || Ok(files.find(&target, writing)?)).await
     }
-}
 
-/// A regular file and its length.
-async fn open(path: &Path) -> io::Result<(File, u64)> {
-    // Without waiting, should it be a pipe.
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-    let mut file = options.open(path).await?;
-    let metadata = file.metadata().await?;
-    if !metadata.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    file.set_max_buf_size(crate::body::BLOCK);
-    Ok((file, metadata.len()))
-}
-
-/// Replaces a file at once when all data is there: readers see the old content or the new, and an interrupted transfer
-/// changes nothing. Devices and pipes are written as they are.
-async fn replace(path: &Path, body: &mut Incoming) -> Result<(), Failed> {
-    let existing = match tokio::fs::metadata(path).await {
-        Ok(metadata) => Some(metadata),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error.into()),
-    };
-    match &existing {
-        Some(metadata) if metadata.is_dir() => {
-            return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
+    /// Where to write.
+    async fn place(&self, target: Target) -> Result<Place, Failed> {
+        match self.find(target, true).await? {
+            Found::File(place) => Ok(place),
+            Found::Exports(_) => Err(Refusal::NotFound.into()),
         }
-        Some(metadata) if !metadata.is_file() => {
-            let socket = metadata.file_type().is_socket();
-            let file = if socket {
-                Err(io::ErrorKind::InvalidInput.into())
-            } else {
-                File::options().write(true).open(path).await
-            };
-            return store(&mut file?, body).await;
+    }
+
+    async fn put(
+        &self,
+        place: Place,
+        head: &Parts,
+        body: &mut Incoming,
+        owner: &str,
+    ) -> Result<Response<Body>, Failed> {
+        let headers = &head.headers;
+        if is_conditional(headers) {
+            let asked = place.clone();
+            let version = off_thread(move || version(&asked)).await?;
+            if judge_write(headers, version.as_ref()) == Verdict::Failed {
+                return Err(Failed::Precondition);
+            }
         }
-        Some(_) | None => {}
+        let kept = match Upload::of(headers, owner)? {
+            None => receive(Replacement::of(place, headers), body).await?,
+            Some(upload) => {
+                let mut turn = self.uploads.enter(&upload, &place);
+                let piece = Piece::of(place, upload, headers);
+                let standing = tokio::select! {
+                    standing = receive(piece, body) => standing?,
+                    () = turn.over() => return Err(Failed::Running),
+                };
+                match standing {
+                    Standing::Complete(kept) => kept,
+                    Standing::Partial(offset) => {
+                        let mut reply = reply::plain(StatusCode::ACCEPTED);
+                        reply::set(&mut reply, UPLOAD_OFFSET, offset.to_string());
+                        return Ok(reply);
+                    }
+                }
+            }
+        };
+        let Kept { stat, digest } = kept;
+        let mut reply = reply::done();
+        if let Some(stat) = stat {
+            reply::set(&mut reply, ETAG, Version::of(&stat).tag);
+        }
+        if let Some(digest) = digest.filter(|_| wants_digest(headers)) {
+            reply::set(&mut reply, REPR_DIGEST, digest.to_string());
+        }
+        Ok(reply)
     }
-    // Through symbolic links, so that the link stays and what it points to changes.
-    let path = if existing.is_some() { tokio::fs::canonicalize(path).await? } else { path.to_owned() };
-    if existing.is_some() {
-        // Renaming asks the directory for permission, and the file nothing.
-        drop(File::options().write(true).open(&path).await?);
-    }
-    let mode = existing.map_or(0o666, |metadata| metadata.permissions().mode() & 0o7777);
-    let (mut file, temporary) = create_beside(&path, mode).await?;
-    store(&mut file, body).await?;
-    tokio::task::spawn_blocking(move || temporary.persist(path).map_err(|error| error.error))
-        .await
-        .map_err(io::Error::other)??;
-    Ok(())
 }
 
-/// A new file in the same directory, removed again unless it is given its name.
-async fn create_beside(path: &Path, mode: u32) -> io::Result<(File, TempPath)> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = directory.to_owned();
-    let created = tokio::task::spawn_blocking(move || {
-        // Subject to the umask, like any other new file; an existing file keeps its mode.
-        let permissions = std::fs::Permissions::from_mode(mode);
-        tempfile::Builder::new().prefix(".gass-").permissions(permissions).tempfile_in(directory)
+/// The state of the file there is.
+fn version(place: &Place) -> Result<Option<Version>, Failed> {
+    match place.open(OFlags::PATH) {
+        Ok(file) => Ok(Some(Version::of(&super::place::stat(&file)?))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failed> + Send + 'static,
+) -> Result<T, Failed> {
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Whether the client wants to go on with this connection. Stock ones never do, and say so.
+fn is_kept(head: &Parts) -> bool {
+    let closes = head.headers.get_all(CONNECTION).iter().any(|value| {
+        let options = value.to_str().unwrap_or("close").split(',').map(str::trim);
+        options.into_iter().any(|option| option.eq_ignore_ascii_case("close"))
     });
-    let (file, path) = created.await.map_err(io::Error::other)?.map(NamedTempFile::into_parts)?;
-    Ok((File::from_std(file), path))
-}
-
-async fn append(path: &Path, body: &mut Incoming) -> Result<(), Failed> {
-    let mut file = File::options().append(true).create(true).open(path).await?;
-    while let Some(data) = next(body).await? {
-        file.write_all(&data).await?;
-        // Others follow the file while it grows.
-        file.flush().await?;
-    }
-    Ok(())
-}
-
-async fn store(file: &mut File, body: &mut Incoming) -> Result<(), Failed> {
-    file.set_max_buf_size(crate::body::BLOCK);
-    while let Some(data) = next(body).await? {
-        file.write_all(&data).await?;
-    }
-    Ok(file.flush().await?)
+    head.version == Http::HTTP_11 && !closes
 }
 
 async fn print(output: &Output, body: &mut Incoming) -> Result<(), Failed> {
@@ -242,7 +317,7 @@ async fn print(output: &Output, body: &mut Incoming) -> Result<(), Failed> {
 /// The next data of a body; it may be a long time coming.
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
     while let Some(frame) = body.frame().await {
-        // Trailers say nothing about a file.
+        // Trailers say nothing about output.
         if let Ok(data) = frame?.into_data() {
             return Ok(Some(data));
         }

@@ -7,6 +7,7 @@
 //! | [`request`] | what a gatekeeper is asked: ping, job request, version |
 //! | [`reply`] | what gatekeeper and job manager answer |
 //! | [`query`] | what a job contact is asked |
+//! | [`output`] | reading a job's output while it runs, an extension of ours |
 //! | [`timeline`] | a job's life so far, an extension of ours |
 //! | [`update`] | what a call-back listener is told |
 //! | [`bulk`] | many jobs in one message, an extension |
@@ -18,6 +19,7 @@
 pub mod body;
 pub mod bulk;
 pub mod http;
+pub mod output;
 pub mod query;
 pub mod reply;
 pub mod request;
@@ -28,6 +30,7 @@ use crate::GramError;
 
 pub use body::Attributes;
 pub use http::{ReplyHead, RequestHead};
+pub use output::{OutputRange, OutputReply};
 pub use query::{Query, QueryError};
 pub use reply::{JobReply, QueryReply, VersionReply};
 pub use request::{GatekeeperBody, JobRequest, Target, TargetError};

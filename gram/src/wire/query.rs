@@ -1,6 +1,6 @@
 //! What a job contact is asked (gram.md §4 last item, §7, §8).
 
-use super::{PROTOCOL_VERSION, WireError, body, http, timeline};
+use super::{OutputRange, PROTOCOL_VERSION, WireError, body, http, timeline};
 use crate::signal::{Signal, SignalError};
 use crate::{GramError, StateMask};
 
@@ -29,6 +29,8 @@ pub enum Query {
     Renew,
     /// What has happened to it? An extension of ours, see [`super::timeline`].
     Timeline,
+    /// What has it written? An extension of ours, see [`super::output`].
+    Output(OutputRange),
 }
 
 /// Why a body is not a query, with the number the peer gets.
@@ -119,6 +121,9 @@ impl Query {
                 let argument = arguments.trim_start().strip_prefix(number);
                 Ok(Self::Signal(Signal::new(value, argument)?))
             }
+            (OutputRange::WORD, words) => OutputRange::parse(words)
+                .map(Self::Output)
+                .ok_or_else(|| QueryError::Malformed(format!("not a part of an output: {text:?}"))),
             ("register" | "unregister" | "signal", _) => {
                 Err(QueryError::Malformed(format!("wrong number of arguments in {text:?}")))
             }
@@ -142,6 +147,7 @@ impl std::fmt::Display for Query {
             Self::Signal(signal) => write!(f, "signal {signal}"),
             Self::Renew => f.write_str("renew"),
             Self::Timeline => write!(f, "{} {}", timeline::WORD, crate::timeline::VERSION),
+            Self::Output(range) => write!(f, "{range}"),
         }
     }
 }
@@ -171,6 +177,10 @@ mod tests {
             ("signal 5 commit", Query::Signal(Signal::CommitRequest)),
             ("signal 9", Query::Signal(Signal::StopManager)),
             (
+                "gridiron-output stdout 12 5",
+                Query::Output(OutputRange { stream: crate::wire::output::Stream::Stdout, from: 12, wait: 5 }),
+            ),
+            (
                 "signal 7 &(stdout = /tmp/a  b)",
                 Query::Signal(Signal::StdioUpdate("&(stdout = /tmp/a  b)".into())),
             ),
@@ -198,6 +208,7 @@ mod tests {
             ("protocol-version: 2\r\n\"signal\"\r\n", 91),
             ("protocol-version: 2\r\n\"signal x\"\r\n", 91),
             ("protocol-version: 2\r\n\"signal 2\"\r\n", 91),
+            ("protocol-version: 2\r\n\"gridiron-output stdout\"\r\n", 91),
         ] {
             assert_eq!(decode(body).unwrap_err().code().0, code, "{body:?}");
         }

@@ -17,6 +17,10 @@ pub const MAX_HANDSHAKE: usize = 256 * 1024;
 /// How much is read at a time while the ClientHello is looked at.
 const READ_SIZE: usize = 4096;
 
+/// How much is read at a time while data comes faster than it is taken. TLS itself asks for 4 KiB, which would make five
+/// system calls of every record.
+const READ_AHEAD: usize = 128 * 1024;
+
 /// How the peer's tokens arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -35,9 +39,35 @@ pub(crate) struct Transport {
     /// Bytes that TLS may read, from `ready_at` on.
     ready: Vec<u8>,
     ready_at: usize,
+    ahead: Ahead,
     /// How much more may arrive before [`Transport::established`].
     allowance: Option<usize>,
     idle: Option<Idle>,
+}
+
+/// Bytes read before TLS asked for them; from the first read that the socket could fill to the first that it could not, so
+/// that connections with little to say have no buffer.
+#[derive(Debug, Default)]
+struct Ahead {
+    buffer: Vec<u8>,
+    at: usize,
+    end: usize,
+    on: bool,
+}
+
+impl Ahead {
+    fn is_empty(&self) -> bool {
+        self.at == self.end
+    }
+
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
+        let end = self.end.min(self.at + buf.remaining());
+        buf.put_slice(self.buffer.get(self.at..end).unwrap_or_default());
+        self.at = end;
+        if self.is_empty() && !self.on {
+            *self = Self::default();
+        }
+    }
 }
 
 /// How long nothing may arrive while something is waited for.
@@ -79,6 +109,7 @@ impl Transport {
             hello: None,
             ready: Vec::new(),
             ready_at: 0,
+            ahead: Ahead::default(),
             allowance: Some(MAX_HANDSHAKE),
             idle: None,
         }
@@ -133,6 +164,27 @@ impl Transport {
         }
     }
 
+    /// Reads what is asked for, or more, for later, when much is coming.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            let asked = buf.remaining();
+            if !self.ahead.on || asked >= READ_AHEAD {
+                ready!(self.poll_fill(cx, buf))?;
+                self.ahead.on = buf.remaining() == 0;
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = std::mem::take(&mut self.ahead.buffer);
+            buffer.resize(READ_AHEAD, 0);
+            let mut more = ReadBuf::new(&mut buffer);
+            let filled = self.poll_fill(cx, &mut more);
+            let end = more.filled().len();
+            self.ahead = Ahead { buffer, at: 0, end, on: filled.is_pending() || end > asked };
+            ready!(filled)?;
+        }
+        self.ahead.give(buf);
+        Poll::Ready(Ok(()))
+    }
+
     /// Acknowledges what has come before more is waited for. Stock peers write twice in a row with Nagle's algorithm on:
     /// their second message (the request after the delegation, the query after the handshake) waits for the
     /// acknowledgement of the first, which the system would hold back for 40 ms. The option wears off by itself.
@@ -167,7 +219,11 @@ impl AsyncRead for Transport {
             let Some(mut hello) = this.hello.take_if(|hello| !hello.is_finished()) else {
                 this.hello = None;
                 this.ready = Vec::new();
-                return this.poll_fill(cx, buf);
+                return match this.allowance {
+                    // Not more than is needed from a peer that nobody knows yet.
+                    Some(_) => this.poll_fill(cx, buf),
+                    None => this.poll_ahead(cx, buf),
+                };
             };
             let mut chunk = [0; READ_SIZE];
             let mut chunk = ReadBuf::new(&mut chunk);

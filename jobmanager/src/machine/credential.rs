@@ -24,11 +24,13 @@ impl Turn {
                 self.tell(JobState::Failed, GramError::USER_PROXY_EXPIRED);
                 self.act(Action::AbortDelivery);
             }
-            Phase::Uncommitted { .. }
-            | Phase::Submitting
-            | Phase::Submitted
-            | Phase::Cancelling
-            | Phase::Uncollected { .. } => self.tell(JobState::Failed, GramError::USER_PROXY_EXPIRED),
+            Phase::Submitted | Phase::Cancelling => {
+                self.tell(JobState::Failed, GramError::USER_PROXY_EXPIRED);
+                self.stop_stream();
+            }
+            Phase::Uncommitted { .. } | Phase::Submitting | Phase::Uncollected { .. } => {
+                self.tell(JobState::Failed, GramError::USER_PROXY_EXPIRED);
+            }
             Phase::Over { .. } => {}
         }
     }
@@ -54,9 +56,9 @@ impl Turn {
             Phase::StagingIn => self.act(Action::Fetch),
             Phase::Delivering { .. } => self.act(Action::Deliver),
             Phase::StagingOut => self.act(Action::StageOut),
+            Phase::Submitted => self.stream(),
             Phase::Uncommitted { .. }
             | Phase::Submitting
-            | Phase::Submitted
             | Phase::Cancelling
             | Phase::Uncollected { .. }
             | Phase::Parked { .. }

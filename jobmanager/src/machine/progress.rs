@@ -75,6 +75,7 @@ impl Turn {
             (Phase::Submitting, Ok(id)) => {
                 self.job.scheduler_id = Some(id);
                 self.enter(Phase::Submitted);
+                self.stream();
             }
             (Phase::Submitting, Err(failure)) => self.fail(failure),
             // The cancel came while the scheduler was thinking.
@@ -92,7 +93,7 @@ impl Turn {
                 self.job.failure = Some(failure);
                 self.keep_stopped();
             }
-            // The end overtook the answer; the scheduler forgets the job by its key.
+            // The end overtook the answer; the scheduler forgets the job by its key. Its owner may want to know the id.
             (
                 Phase::Uncommitted { .. }
                 | Phase::StagingIn
@@ -102,8 +103,12 @@ impl Turn {
                 | Phase::Uncollected { .. }
                 | Phase::Parked { .. }
                 | Phase::Over { .. },
-                _,
-            ) => {}
+                result,
+            ) => {
+                if let (None, Ok(id)) = (&self.job.scheduler_id, result) {
+                    self.job.scheduler_id = Some(id);
+                }
+            }
         }
     }
 
@@ -144,6 +149,7 @@ impl Turn {
             }
             Phase::Cancelling => {
                 self.act(Action::Release);
+                self.stop_stream();
                 self.fail(user_cancelled());
             }
             Phase::Stopped { expires: None } => {
@@ -160,6 +166,19 @@ impl Turn {
             | Phase::Parked { .. }
             | Phase::Stopped { expires: Some(_) }
             | Phase::Over { .. } => self.act(Action::Release),
+        }
+    }
+
+    /// Its output may go out from now on.
+    pub(super) fn stream(&mut self) {
+        if self.job.spec.streams() && !self.job.lapsed {
+            self.act(Action::Stream);
+        }
+    }
+
+    pub(super) fn stop_stream(&mut self) {
+        if self.job.spec.streams() {
+            self.act(Action::StopStream);
         }
     }
 
@@ -314,7 +333,8 @@ impl Turn {
                 self.act(Action::Release);
                 self.wait_until_deadline();
             }
-            Phase::StagingIn | Phase::Submitted | Phase::Stopped { expires: None } => {}
+            Phase::Submitted => self.stream(),
+            Phase::StagingIn | Phase::Stopped { expires: None } => {}
         }
     }
 

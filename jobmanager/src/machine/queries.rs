@@ -14,8 +14,8 @@ impl Turn {
             return self.refuse(GramError::JOB_CONTACT_NOT_FOUND);
         }
         match query {
-            // Time lines are told past the machine.
-            Query::Status | Query::Renew | Query::Timeline => self.answer(),
+            // Parts of the output are read past the machine, and time lines are told so.
+            Query::Status | Query::Renew | Query::Output(_) | Query::Timeline => self.answer(),
             Query::Cancel => self.cancel(),
             Query::Register { mask, url } => self.register(mask, url),
             Query::Unregister { url } => self.unregister(&url),
@@ -173,6 +173,7 @@ impl Turn {
             Phase::Submitting | Phase::Submitted => {
                 self.tell(JobState::Failed, GramError::JM_STOPPED);
                 self.enter(Phase::Stopped { expires: None });
+                self.stop_stream();
                 self.answer();
             }
             Phase::Uncollected { .. } => {

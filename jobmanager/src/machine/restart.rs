@@ -58,6 +58,7 @@ impl Turn {
             Phase::StagingIn | Phase::Submitting | Phase::Submitted | Phase::Cancelling => {
                 self.answer_restart();
                 self.greet(newcomer.as_deref());
+                self.restream(new_output);
             }
             Phase::Delivering { .. } => {
                 self.answer_restart();
@@ -120,6 +121,7 @@ impl Turn {
                 self.answer_restart();
                 self.report(self.job.state);
                 self.act(Action::Adopt);
+                self.stream();
             }
             // The scheduler had not answered yet; it knows the job by its key.
             (false, false) => {

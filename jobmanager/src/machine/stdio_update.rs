@@ -19,35 +19,46 @@ impl Turn {
             | Phase::StagingIn
             | Phase::Submitting
             | Phase::Submitted
-            | Phase::Cancelling
-            | Phase::Stopped { .. } => {
+            | Phase::Cancelling => {
+                let new_output = !update.is_empty();
                 let new_remote_io = self.merge(update);
                 self.changed = true;
+                self.restream(new_output);
                 if new_remote_io { self.act(Action::WriteRemoteIo) } else { self.answer() }
             }
+            // Output is on its way, or nobody looks after the job: only a restart helps.
             Phase::Delivering { .. }
             | Phase::StagingOut
             | Phase::Uncollected { .. }
-            | Phase::Parked { .. } => {
-                self.refuse(GramError::JOB_QUERY_DENIAL);
-            }
+            | Phase::Parked { .. }
+            | Phase::Stopped { .. } => self.refuse(GramError::JOB_QUERY_DENIAL),
             Phase::Over { .. } => self.refuse(GramError::JOB_CONTACT_NOT_FOUND),
         }
     }
 
-    /// Signal 8: whoever asks compares with what has been written here, so that comes first.
+    /// The job runs, and all of its output goes to its new destinations.
+    pub(super) fn restream(&mut self, new_output: bool) {
+        if new_output && self.job.phase == Phase::Submitted && !self.job.lapsed {
+            self.act(Action::Restream);
+        }
+    }
+
+    /// Signal 8: whoever asks compares with what has been written here, once that has been sent.
     pub(super) fn compare_stdio(&mut self, stdout: Option<u64>, stderr: Option<u64>) {
-        match self.job.phase {
-            Phase::Delivering { .. } | Phase::StagingOut => self.refuse(GramError::STILL_STREAMING),
+        let is_sent = match self.job.phase {
             Phase::Uncommitted { .. }
             | Phase::StagingIn
             | Phase::Submitting
             | Phase::Submitted
             | Phase::Cancelling
-            | Phase::Uncollected { .. }
-            | Phase::Parked { .. }
-            | Phase::Stopped { .. } => self.act(Action::CompareStdio { stdout, stderr }),
-            Phase::Over { .. } => self.refuse(GramError::JOB_CONTACT_NOT_FOUND),
+            | Phase::Delivering { .. }
+            | Phase::Stopped { .. } => !self.job.spec.needs_delivery(),
+            Phase::StagingOut | Phase::Uncollected { .. } | Phase::Parked { .. } => true,
+            Phase::Over { .. } => return self.refuse(GramError::JOB_CONTACT_NOT_FOUND),
+        };
+        match is_sent {
+            true => self.act(Action::CompareStdio { stdout, stderr }),
+            false => self.refuse(GramError::STILL_STREAMING),
         }
     }
 

@@ -586,7 +586,7 @@ proptest! {
                     for contact in a.contacts.iter_mut().chain(b.contacts.iter_mut()) {
                         contact.owed = None;
                     }
-                    a.timeline = b.timeline.clone();
+                    (a.timeline, a.scheduler_id) = (b.timeline.clone(), b.scheduler_id.clone());
                     a == b
                 };
                 prop_assert!(unsaved_differences_are_confirmations, "{before:?} became {after:?}");

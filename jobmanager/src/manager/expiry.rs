@@ -163,4 +163,72 @@ mod tests {
         expiry.watch(ALICE, None);
         assert_eq!(expiry.changes(at(0)), [(ALICE.to_owned(), true)]);
     }
+
+    use crate::{
+        scheduler::{Outcome, SchedulerEvent},
+        testing::{World, proxy_of},
+    };
+    use gram::{JobContact, JobState, callback::Listener, client::Client};
+    use gsi::{DelegationMode, ProxyKind};
+
+    async fn heard(listener: &mut Listener) -> (JobState, u16) {
+        let update = tokio::time::timeout(Duration::from_secs(20), listener.next()).await.unwrap().unwrap();
+        (update.state, update.failure.0)
+    }
+
+    /// A few seconds more than the ten minutes: enough for the submission.
+    #[tokio::test]
+    async fn a_job_is_let_go_before_its_credential_ends_and_taken_up_by_a_renewal() {
+        let world = World::new();
+        let mut alice = world.person("Alice");
+        alice.delegated = proxy_of(&alice.proxy, ProxyKind::Limited, Some(606));
+        let mut listener = Listener::start(&alice.proxy, &world.trust()).await.unwrap();
+        let running = world.manager(Duration::from_secs(3600)).await;
+        let place = world.folder.path().join("home/said");
+        let rsl = format!("&(executable=/bin/true)(stdout=({}))", place.display());
+        let reply = running.submit(&alice, &rsl, Some(listener.url())).await;
+        assert_eq!(reply.error, 0, "{reply:?}");
+        let contact: JobContact = reply.job_contact.parse().unwrap();
+        let key = JobKey { high: contact.high, low: contact.low };
+        let client = Client::new(&alice.proxy, &world.trust()).unwrap();
+        running.scheduler.called("submit").await;
+        running.scheduler.report(SchedulerEvent::Active(key));
+        assert_eq!(heard(&mut listener).await, (JobState::Active, 0));
+        assert_eq!(heard(&mut listener).await, (JobState::Failed, 131));
+        assert_eq!(client.status(&contact).await.unwrap().state, Some(JobState::Active));
+
+        // It ends, but nothing is sent.
+        std::fs::write(running.shared.site.job_files(key).stdout(), "said").unwrap();
+        running.scheduler.report(SchedulerEvent::Ended(key, Outcome::Exited { code: 0 }));
+        running.scheduler.called("forget").await;
+        // Neither does the next manager, which knows it from the store.
+        running.stop().await;
+        let running = world.manager(Duration::from_secs(3600)).await;
+        while client.status(&contact).await.is_err() {}
+        assert_eq!(client.status(&contact).await.unwrap().state, Some(JobState::Active));
+        assert!(!place.exists());
+
+        client.renew(&contact, DelegationMode::Limited).await.unwrap();
+        assert_eq!(heard(&mut listener).await, (JobState::Active, 0));
+        assert_eq!(heard(&mut listener).await, (JobState::Done, 0));
+        assert_eq!(std::fs::read(place).unwrap(), b"said");
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn the_credential_of_another_request_helps_all_jobs() {
+        let world = World::new();
+        let mut alice = world.person("Alice");
+        let long = alice.delegated.clone();
+        alice.delegated = proxy_of(&alice.proxy, ProxyKind::Limited, Some(606));
+        let mut listener = Listener::start(&alice.proxy, &world.trust()).await.unwrap();
+        let running = world.manager(Duration::from_secs(3600)).await;
+        let rsl = "&(executable=/bin/true)(two_phase=600)";
+        assert_eq!(running.submit(&alice, rsl, Some(listener.url())).await.error, 110);
+        assert_eq!(heard(&mut listener).await, (JobState::Failed, 131));
+        alice.delegated = long;
+        running.submit(&alice, "&(executable=/bin/true)(dry_run=yes)", None).await;
+        assert_eq!(heard(&mut listener).await, (JobState::Unsubmitted, 0));
+        running.stop().await;
+    }
 }

@@ -6,6 +6,7 @@ use crate::{
     launch::JobKey,
     machine::{Answer, Event, Restart},
     store::StoreError,
+    stream::{Readable, Stream},
 };
 use gram::{GramError, control::v1, wire::Query};
 use gsi::{Credential, Subject};
@@ -52,6 +53,17 @@ pub enum Message {
         query: Query,
         /** the client */
         reply: Asker,
+    },
+    /// Where the output of a job is, for its owner.
+    Output {
+        /** which job */
+        key: JobKey,
+        /** who asks */
+        identity: Subject,
+        /** which of the two */
+        stream: Stream,
+        /** the reader; dropped when there is no such job */
+        reply: oneshot::Sender<Readable>,
     },
     /// What has happened to a job, for its owner.
     Timeline {

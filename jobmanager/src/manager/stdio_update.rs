@@ -76,3 +76,58 @@ fn surroundings(job: &Job, site: &Site) -> Surroundings {
         scratch_name: staging::scratch::name(job.key),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        launch::JobKey,
+        scheduler::{Outcome, SchedulerEvent},
+        testing::World,
+    };
+    use gram::{JobContact, JobState, Signal, client::Client};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn output_goes_where_the_last_update_says_and_its_size_is_known() {
+        let world = World::new();
+        let alice = world.person("Alice");
+        let client = Client::new(&alice.proxy, &world.trust()).unwrap();
+        let running = world.manager(Duration::from_secs(3600)).await;
+        let (first, second) = (world.folder.path().join("home/1"), world.folder.path().join("home/2"));
+        let rsl = format!("&(executable=/bin/true)(two_phase=60)(stdout=({}))", first.display());
+        let contact: JobContact = running.submit(&alice, &rsl, None).await.job_contact.parse().unwrap();
+        let key = JobKey { high: contact.high, low: contact.low };
+        let files = running.shared.site.job_files(key);
+        client.signal(&contact, &Signal::CommitRequest).await.unwrap();
+        running.scheduler.called("submit").await;
+        std::fs::write(files.stdout(), "said").unwrap();
+
+        let code = async |signal: Signal| match client.signal(&contact, &signal).await {
+            Ok(_) => 0,
+            Err(error) => error.code.0,
+        };
+        let update = |text: String| Signal::StdioUpdate(text);
+        assert_eq!(code(update("&(stdout".into())).await, 48);
+        assert_eq!(code(update("&(count=1)".into())).await, 48, "139 is not told");
+        assert_eq!(code(update("&(stdout=$(NOSUCH))".into())).await, 39);
+        assert_eq!(code(update(format!("&(stdout={})", second.display()))).await, 0);
+        assert_eq!(code(update("&(remote_io_url=https://vm:7)".into())).await, 0);
+        assert_eq!(std::fs::read(files.remote_io()).unwrap(), b"https://vm:7\n");
+        // A folder in its place stands for whatever may go wrong.
+        std::fs::remove_file(files.remote_io()).unwrap();
+        std::fs::create_dir(files.remote_io()).unwrap();
+        assert_eq!(code(update("&(remote_io_url=https://vm:8)".into())).await, 128);
+
+        let size = |stdout, stderr| Signal::StdioSize { stdout, stderr };
+        assert_eq!(code(size(Some(4), None)).await, 161, "it is not sent yet");
+        running.scheduler.report(SchedulerEvent::Ended(key, Outcome::Exited { code: 0 }));
+        while client.status(&contact).await.unwrap().state != Some(JobState::Done) {}
+        assert!(!first.exists());
+        assert_eq!(std::fs::read(second).unwrap(), b"said");
+        assert_eq!(code(size(Some(4), None)).await, 0);
+        assert_eq!(code(size(Some(4), Some(0))).await, 0);
+        assert_eq!(code(size(Some(3), None)).await, 129);
+        assert_eq!(code(update("&(stdout=/tmp/x)".into())).await, 94);
+        running.stop().await;
+    }
+}

@@ -289,6 +289,33 @@ async fn renewal_replaces_the_proxy_in_the_same_connection() {
 }
 
 #[tokio::test]
+async fn a_delegation_that_makes_no_sense_is_157() {
+    let world = World::new();
+    let alice = world.person("Alice");
+    let running = world.manager(NEVER_IDLE).await;
+    let contact = contact(&running.submit(&alice, "&(executable=/bin/true)", None).await);
+    let file = running.shared.site.job_files(key(&contact)).proxy();
+    let before = std::fs::read(&file).unwrap();
+    let connector = gsi::Connector::new(&alice.proxy, &world.trust()).unwrap();
+    let tcp = tokio::net::TcpStream::connect(("localhost", contact.port)).await.unwrap();
+    let mut stream = connector.connect(tcp, &gsi::Expect::Myself).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let renew = Query::Renew.encode(&contact.path(), "localhost");
+    gram::exchange::write_message(&mut stream, &renew, deadline).await.unwrap();
+    let (_, ready) = gram::exchange::read_reply(&mut stream, deadline).await.unwrap();
+    assert_eq!(wire::QueryReply::decode(&ready).unwrap().failure_code, GramError::SUCCESS);
+    gram::exchange::write_message(&mut stream, b"\0\0\0\x01D\0\0\0\x03abc", deadline).await.unwrap();
+    // The request for a certificate comes before the reply.
+    let mut received = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut received).await.unwrap();
+    let start = received.windows(5).position(|bytes| bytes == b"HTTP/").unwrap();
+    let text = String::from_utf8_lossy(&received[start..]).into_owned();
+    assert!(text.contains("failure-code: 157"), "{text}");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn refusals_leave_nothing_behind() {
     let world = World::new();
     let alice = world.person("Alice");

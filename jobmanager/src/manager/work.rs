@@ -3,6 +3,7 @@
 use super::{Asker, Manager, Message, Shared, wording::update};
 use crate::{
     callback::Letter,
+    description,
     environment::launch,
     job::{Failure, Job, Notice},
     launch::JobKey,
@@ -86,6 +87,7 @@ impl<S: Scheduler> Manager<S> {
             entry.move_number = entry.move_number.wrapping_add(1);
             entry.moving.iter().for_each(JoinHandle::abort);
         });
+        self.shared.streaming.stop(key);
     }
 
     fn move_files<F>(&mut self, key: JobKey, work: impl FnOnce(Desk) -> F + Send + 'static)
@@ -114,6 +116,7 @@ impl<S: Scheduler> Manager<S> {
                 limits: shared.site.limits,
                 places,
                 reports: shared.inbox.clone(),
+                streaming: Arc::clone(&shared.streaming),
                 number,
             };
             Some(work(desk).await)
@@ -128,7 +131,11 @@ impl<S: Scheduler> Manager<S> {
                 Ok(places) => places,
                 Err(failure) => return Some(Event::Submitted(Err(failure))),
             };
-            let submitted = shared.scheduler.submit(launch(&job, &shared.site, places)).await;
+            let launch = launch(&job, &shared.site, places);
+            if job.spec.save_description {
+                description::save(&job, &launch, &shared.site);
+            }
+            let submitted = shared.scheduler.submit(launch).await;
             Some(Event::Submitted(submitted.map_err(Failure::from)))
         });
     }
@@ -175,13 +182,18 @@ impl<S: Scheduler> Manager<S> {
         let job = entry.job.clone();
         let files = self.shared.site.job_files(key);
         let inbox = self.shared.inbox.clone();
+        let streaming = Arc::clone(&self.shared.streaming);
+        streaming.stop(key);
         entry.moving = Some(tokio::spawn(async move {
             if let Some(moving) = moving {
                 // It is over, or has been broken off.
                 let _ = moving.await;
             }
             let is_known = job.spec.cleans_up();
-            let cleaning = tokio::task::spawn_blocking(move || staging::clean_up(&job, &files));
+            let cleaning = tokio::task::spawn_blocking(move || {
+                streaming.readers.keep(&job, &files);
+                staging::clean_up(&job, &files);
+            });
             if cleaning.await.is_ok() && is_known {
                 let event = Event::Cleaned;
                 let _ = inbox.send(Message::Happened { key, event, asker: None, move_number: None }).await;

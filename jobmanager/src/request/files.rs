@@ -28,9 +28,6 @@ pub(super) fn evaluate(
     let draft = evaluate(&symbols)?;
     let Some(base) = draft.first("scratchdir") else { return Ok((draft, None)) };
     let base = Octets::from(attribute::text(base)?.to_vec());
-    if base.as_bytes().is_empty() {
-        return Err(wrong(GramError::INVALID_SCRATCH, "scratch_dir", &base, "the path of a directory"));
-    }
     let scratch = Octets::from(around.home.join(base.as_path()).join(&around.scratch_name));
     symbols.insert(b"SCRATCH_DIRECTORY".to_vec(), scratch.as_bytes().to_vec());
     Ok((evaluate(&symbols)?, Some(scratch)))
@@ -69,7 +66,7 @@ fn pairs(relation: Option<&Relation>) -> Result<Vec<FilePair>, Failure> {
     Ok(attribute::pairs(relation)?.into_iter().map(pair).collect())
 }
 
-/// One end must be a URL that the transfer client understands, the other must be there at all.
+/// One end must be a URL that the transfer client understands, or an absolute path; the other must be there at all.
 fn check(
     name: &str,
     pair: &FilePair,
@@ -85,7 +82,8 @@ fn check(
             (Some("https" | "http" | "file"), Err(error)) => {
                 Failure::new(code, format!("attribute `{name}`: {error}"))
             }
-            _ => wrong(code, name, url, "an https, http or file URL and a path"),
+            (None, _) if url.as_path().is_absolute() => return Ok(()),
+            _ => wrong(code, name, url, "an https, http or file URL, or an absolute path"),
         }
     };
     Err(Failure {

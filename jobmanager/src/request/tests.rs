@@ -88,7 +88,9 @@ fn the_error_numbers_of_a_fork_service() {
         ("(file_stage_out=(a https://vm:1/b)(x-gass-cache://c file:///d))", 0),
         ("(file_clean_up=a 'b c')", 0),
         ("(scratch_dir=/tmp)", 0),
-        ("(scratch_dir='')", 136),
+        ("(scratch_dir='')", 0),
+        ("(file_stage_in=(/etc/hostname b))", 0),
+        ("(file_stage_out=(a /tmp/b))", 0),
         ("(scratch_dir=a b)", 146),
         ("(directory=$(SCRATCH_DIRECTORY))", 39),
         ("(gass_cache=a b)", 137),
@@ -111,6 +113,8 @@ fn the_error_numbers_of_a_fork_service() {
             0,
         ),
         ("(expiration=abc)", 0),
+        ("(savejobdescription=yes)(logpattern=/tmp/log)", 0),
+        ("(savejobdescription=maybe)", 134),
     ] {
         assert_eq!(code(&format!("&(executable=/bin/date){attributes}")), expected, "{attributes}");
     }
@@ -143,7 +147,7 @@ fn the_error_numbers_of_a_fork_service() {
 #[test]
 fn refusals_name_the_attribute() {
     for attributes in
-        ["(file_stage_in=(a b))", "(scratch_dir='')", "(username=bob)", "(loglevel=LOUD)", "(count=0)"]
+        ["(file_stage_in=(a b))", "(scratch_dir=(a))", "(username=bob)", "(loglevel=LOUD)", "(count=0)"]
     {
         let text = format!("&(executable=a){attributes}");
         let failure = read(text.as_bytes(), &around()).unwrap_err();
@@ -163,6 +167,7 @@ fn defaults() {
     assert_eq!(spec.gass_cache, "/home/alice/.globus/.gass_cache".into());
     assert_eq!((spec.count, spec.job_type), (1, JobType::Multiple));
     assert_eq!((spec.two_phase, spec.expiration, spec.dry_run), (None, 14_400, false));
+    assert!(!spec.save_description && spec.staging.is_none());
 }
 
 #[test]

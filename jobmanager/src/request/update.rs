@@ -66,19 +66,16 @@ pub(super) fn update(spec: &Spec) -> Result<StdioUpdate, Failure> {
 /// Reads the argument of the STDIO_UPDATE signal.
 ///
 /// # Errors
-/// 39 when a variable is not defined, 48 for everything else: the numbers of single attributes (139 among them) are never told,
-/// as stock job managers do not tell them either.
+/// 39 when a variable is not defined. 48 when it is not RSL, or has attributes that have no place here: their own number, 139, is
+/// never told, as stock job managers do not tell it either. A destination that is none: its own number.
 pub fn read_update(source: &[u8], around: &Surroundings) -> Result<StdioUpdate, Failure> {
-    let masked = |failure: Failure| match failure.code {
-        GramError::RSL_EVALUATION_FAILED => failure,
-        _ => Failure { code: GramError::BAD_RSL, ..failure },
-    };
+    let masked = |failure: Failure| Failure { code: GramError::BAD_RSL, ..failure };
     let spec = parsed(source).map_err(masked)?;
     let spec = rsl::evaluate::evaluate(&spec, &symbols(around))
         .map_err(|error| Failure::new(GramError::RSL_EVALUATION_FAILED, error.message))?;
     attribute::check(&spec, attribute::Request::StdioUpdate, &around.scheduler)
         .map_err(|violation| masked(violation.into()))?;
-    update(&spec).map_err(masked)
+    update(&spec)
 }
 
 #[cfg(test)]
@@ -113,14 +110,16 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_48_but_an_undefined_variable() {
+    fn the_number_of_each_mistake() {
         for (text, code) in [
             ("", 48),
             ("&(stdout", 48),
             ("stdout=/x", 48),
             ("&(stdout>/x)", 48),
-            ("&(stdout=a b)", 48),
-            ("&(stdout=ftp://vm/x)", 48),
+            ("&(stdout=a b)", 65),
+            ("&(stderr=a b)", 63),
+            ("&(stdout=ftp://vm/x)", 73),
+            ("&(remote_io_url=a b)", 127),
             ("&(stdout_position=5)", 48),
             ("&(executable=/bin/true)", 48),
             ("&(foo=1)", 48),

@@ -33,6 +33,7 @@ async fn launch(world: &World, idle_exit_seconds: u64) -> (JoinHandle<io::Result
         trust: world.folder.path().join("trust"),
         host: Some("localhost".into()),
         idle_exit_seconds,
+        output_stall_seconds: std::num::NonZeroU64::MIN,
         chain_policy: gsi::chain::ChainPolicy::default(),
         control_uids: Vec::new(),
         globus_location: "/usr".into(),

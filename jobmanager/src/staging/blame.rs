@@ -1,7 +1,7 @@
 //! Whose fault a failed transfer is, and whether another attempt makes sense. Pure.
 
 use super::TransferError;
-use gass::GassError;
+use gass::{CacheError, GassError};
 use gsi::{GsiError, connection::ConnectionError};
 use std::{io, time::Duration};
 
@@ -77,15 +77,12 @@ fn of_security(error: &GsiError) -> Blame {
     }
 }
 
-fn of_cache(error: &gass::CacheError) -> Blame {
+fn of_cache(error: &CacheError) -> Blame {
     match error {
-        gass::CacheError::Io { source, .. } => of_io(source),
-        gass::CacheError::Locked(_) | gass::CacheError::Busy(_) => Blame::Way,
-        gass::CacheError::Config { .. }
-        | gass::CacheError::NotFound { .. }
-        | gass::CacheError::BadName(_) => Blame::Request,
-        gass::CacheError::Fetch(error) => of_gass(error),
-        _ => Blame::Machine,
+        CacheError::Fetch(error) => of_gass(error),
+        CacheError::Io { source, .. } => of_io(source),
+        CacheError::Locked(_) | CacheError::Busy(_) => Blame::Machine,
+        _ => Blame::Request,
     }
 }
 

@@ -4,16 +4,15 @@
 use super::{
     Desk, TransferError,
     errand::{blocking, download},
-    failure::local,
 };
 use crate::{
     environment::Places,
     job::{CacheEntry, Failure, Input, Job, Output},
     site::JobFiles,
 };
-use gass::{Cache, GassError, Url};
+use gass::{Cache, CacheError, GassError, Url};
 use gram::GramError;
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 /// The cache of a job is usable (149).
 pub fn usable(job: &Job) -> Result<(), Failure> {
@@ -61,25 +60,45 @@ pub async fn places(job: &Job, files: &JobFiles) -> Result<Places, Failure> {
     Ok(places)
 }
 
-/// Fetches into the cache, unless it is there.
+/// Fetches into the cache, unless it is there; jobs that want the same at the same time share one fetch.
 pub(super) async fn fetch(desk: &Desk, url: &str) -> Result<PathBuf, TransferError> {
-    let job = desk.job.clone();
-    let entry = CacheEntry { url: url.to_owned(), tag: None };
-    let path = blocking(move || create_in(&job, &entry)).await?;
-    if std::fs::metadata(&path).is_ok_and(|there| there.len() > 0) {
+    let (job, name) = (desk.job.clone(), url.to_owned());
+    let (cache, there) = blocking(move || {
+        let cache = Cache::open(job.spec.gass_cache.as_path())?;
+        // A manager that was killed may have fetched it without being able to say so.
+        let there = cache.query(&name, job.cache_tag())?;
+        Ok((cache, there))
+    })
+    .await?;
+    if let Some(path) = there {
         return Ok(path);
     }
-    let file = std::fs::File::create(&path).map_err(local(&path))?;
-    let mut sink = tokio::fs::File::from_std(file);
-    match url.parse::<Url>()? {
-        url @ Url::Http { .. } => download(desk, &url, &mut sink).await?,
-        Url::File(from) => std::fs::copy(&from, &path).map_err(local(&from))?,
+    let parsed = url.parse::<Url>()?;
+    Ok(cache.add(url, desk.job.cache_tag(), |path| fill(desk, parsed, path)).await?)
+}
+
+/// Fills the file of a new entry.
+async fn fill(desk: &Desk, url: Url, path: PathBuf) -> Result<(), GassError> {
+    let failed = |source| GassError::Local { doing: format!("cannot store {}", path.display()), source };
+    match &url {
+        Url::Http { .. } => {
+            let file = tokio::fs::OpenOptions::new().write(true).truncate(true).open(&path).await;
+            download(desk, &url, &mut file.map_err(failed)?).await.map(drop).map_err(|error| match error {
+                TransferError::Gass(error) => *error,
+                error => {
+                    GassError::Local { doing: format!("cannot fetch {url}"), source: io::Error::other(error) }
+                }
+            })
+        }
+        Url::File(from) => tokio::fs::copy(from, &path)
+            .await
+            .map(drop)
+            .map_err(|source| GassError::Local { doing: format!("cannot copy {}", from.display()), source }),
         Url::Cache(_) => {
             let reason = "it names an entry of the cache, which cannot be fetched".to_owned();
-            return Err(GassError::BadUrl { url: url.to_string(), reason }.into());
+            Err(GassError::BadUrl { url: url.to_string(), reason })
         }
-    };
-    Ok(path)
+    }
 }
 
 /// The file of an entry that the job has.
@@ -100,8 +119,9 @@ fn create_in(job: &Job, entry: &CacheEntry) -> Result<PathBuf, TransferError> {
 }
 
 fn find_in(job: &Job, url: &str) -> Result<PathBuf, TransferError> {
-    let cache = Cache::open(job.spec.gass_cache.as_path())?;
-    Ok(cache.create(url, job.cache_tag())?)
+    let tag = job.cache_tag();
+    let found = Cache::open(job.spec.gass_cache.as_path())?.query(url, tag)?;
+    found.ok_or_else(|| CacheError::NotFound { url: url.to_owned(), tag: tag.to_owned() }.into())
 }
 
 /// Removes what the job itself brought into the cache: everything under its own tag. Entries with a tag of the user's stay.

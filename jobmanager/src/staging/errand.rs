@@ -5,9 +5,12 @@ use super::{
     arrival::Arrival,
     cached,
     failure::local,
-    plan::{Origin, Step, Target, Way, is_terminal},
+    plan::{self, Origin, Step, Target, is_terminal},
 };
-use crate::job::FileRole;
+use crate::{
+    job::FileRole,
+    stream::{Stream, Way},
+};
 use gass::{GassError, Url};
 use gsi::Expect;
 use std::{
@@ -21,7 +24,7 @@ use tokio::io::AsyncWriteExt as _;
 /// Makes one attempt; gives the file's size.
 pub(super) async fn attempt(desk: &Desk, step: &Step) -> Result<u64, TransferError> {
     match &step.way {
-        Way::Cache { url } => {
+        plan::Way::Cache { url } => {
             let path = cached::fetch(desk, url).await?;
             let is_program = step.role == FileRole::Executable;
             blocking(move || {
@@ -32,8 +35,8 @@ pub(super) async fn attempt(desk: &Desk, step: &Step) -> Result<u64, TransferErr
             })
             .await
         }
-        Way::Fetch { url, path } => fetch(desk, url, path, temporary(desk, step.role)).await,
-        Way::Link { url, path } => {
+        plan::Way::Fetch { url, path } => fetch(desk, url, path, temporary(desk, step.role)).await,
+        plan::Way::Link { url, path } => {
             let cached = cached::fetch(desk, url).await?;
             let (path, temporary) = (path.clone(), temporary(desk, step.role));
             blocking(move || {
@@ -42,7 +45,7 @@ pub(super) async fn attempt(desk: &Desk, step: &Step) -> Result<u64, TransferErr
             })
             .await
         }
-        Way::Send { from, to } => send(desk, step.role, from, to).await,
+        plan::Way::Send { from, to } => send(desk, step.role, from, to).await,
     }
 }
 
@@ -105,6 +108,12 @@ async fn send(desk: &Desk, role: FileRole, from: &Origin, to: &Target) -> Result
         Origin::Cache(name) => cached::find(desk, name).await?,
         Origin::Entry(entry) => cached::create(desk, entry).await?,
     };
+    // Streams have been on their way since the job began; only what is left of them is to be sent.
+    if let Some(way) = stream_of(role)
+        && let Some(carried) = desk.streaming.finish(&desk.job, &from, way).await
+    {
+        return Ok(carried?);
+    }
     let temporary = temporary(desk, role);
     match to {
         Target::File(path) => {
@@ -126,6 +135,15 @@ async fn send(desk: &Desk, role: FileRole, from: &Origin, to: &Target) -> Result
             Url::Cache(_) => Err(unusable(url, "files are staged out to https, http and file URLs")),
             url @ Url::Http { .. } => upload(desk, &from, &url).await,
         },
+    }
+}
+
+/// The way of a stream's destination.
+pub(super) fn stream_of(role: FileRole) -> Option<Way> {
+    match role {
+        FileRole::Stdout(number) => Some(Way { stream: Stream::Stdout, number }),
+        FileRole::Stderr(number) => Some(Way { stream: Stream::Stderr, number }),
+        _ => None,
     }
 }
 

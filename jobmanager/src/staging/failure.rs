@@ -1,7 +1,10 @@
 //! What went wrong with a file, and what the client is told of it (gram.md §10).
 
 use super::Desk;
-use crate::job::{Failure, FailureKind, FileRole};
+use crate::{
+    job::{Failure, FailureKind, FileRole},
+    stream::CarryError,
+};
 use gass::{CacheError, GassError};
 use gram::GramError;
 use std::{
@@ -34,6 +37,17 @@ pub enum TransferError {
 impl From<GassError> for TransferError {
     fn from(error: GassError) -> Self {
         Self::Gass(Box::new(error))
+    }
+}
+
+impl From<CarryError> for TransferError {
+    fn from(error: CarryError) -> Self {
+        match error {
+            CarryError::Gass(error) => error.into(),
+            CarryError::Local { path, source } => Self::Local { path, source },
+            CarryError::Credential(failure) => Self::Credential(failure.message),
+            CarryError::Task(error) => Self::Local { path: PathBuf::new(), source: io::Error::other(error) },
+        }
     }
 }
 

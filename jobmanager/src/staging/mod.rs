@@ -40,6 +40,7 @@ use crate::{
     machine::Event,
     manager::{Inbox, Message},
     site::JobFiles,
+    stream::Streaming,
 };
 use gram::GramError;
 use std::{num::NonZeroU16, sync::Arc, time::Duration};
@@ -87,6 +88,8 @@ pub struct Desk {
     pub places: Arc<Semaphore>,
     /// Who hears how far each file is.
     pub reports: Inbox,
+    /// What has been carrying the job's output while it ran.
+    pub streaming: Arc<Streaming>,
     /// Which of the job's moves this is.
     pub number: u32,
 }
@@ -104,7 +107,7 @@ impl Desk {
 /// `file_stage_in_shared` (135). What is there already is left alone.
 ///
 /// # Errors
-/// The first failure, in the order of the request.
+/// The first failure, in the order in which stock would come to it.
 pub async fn fetch(desk: Desk) -> Result<(), Failure> {
     if let Some(path) = desk.job.spec.scratch() {
         scratch::make(path.as_path()).map_err(|error| {
@@ -128,7 +131,7 @@ pub async fn deliver(desk: Desk) -> Result<(), Failure> {
 /// Sends the files of `file_stage_out` (155).
 ///
 /// # Errors
-/// The first failure, in the order of the request.
+/// The first failure, in the order in which stock would come to it.
 pub async fn stage_out(desk: Desk) -> Result<(), Failure> {
     let plan = plan::outputs(&desk.job);
     run::run(Arc::new(desk), plan).await

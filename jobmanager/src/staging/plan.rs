@@ -1,8 +1,8 @@
 //! Which files are moved, in which order, and which of them at the same time. Pure.
 //!
-//! Stock moves one file after the other, so requests may rely on the order: of two entries with one target the later wins, and a
-//! `file:` URL may name what an earlier entry has brought. Whatever could be told from the order is therefore kept one after the
-//! other; the rest of a list goes at the same time.
+//! Stock moves one file after the other, the last entry of each list first, so requests may rely on the order: of two entries with one
+//! target the first of the list wins, and a `file:` URL may name what a later entry has brought. Whatever could be told from
+//! the order is therefore kept one after the other; the rest of a list goes at the same time.
 
 use crate::{
     job::{CacheEntry, Destination, FileRole, Input, Job, Output},
@@ -50,7 +50,7 @@ pub(super) enum Target {
     Cache(CacheEntry),
 }
 
-/// What is fetched before the job starts and is not there yet: executable, stdin, the lists (rsl.md §9).
+/// What is fetched before the job starts and is not there yet: executable, stdin, the lists (rsl.md §9), each from its end.
 pub(super) fn inputs(job: &Job) -> Vec<Step> {
     let to_cache = |role, input: &Input| match input {
         Input::Url(url) => Some(Step { role, way: Way::Cache { url: url.clone() } }),
@@ -60,13 +60,13 @@ pub(super) fn inputs(job: &Job) -> Vec<Step> {
     steps.extend(to_cache(FileRole::Executable, &job.spec.executable));
     steps.extend(to_cache(FileRole::Stdin, &job.spec.stdin));
     if let Some(lists) = &job.spec.staging {
-        steps.extend(numbered(&lists.stage_in).map(|(number, pair)| Step {
+        steps.extend(numbered(&lists.stage_in).rev().map(|(number, pair)| Step {
             role: FileRole::StageIn(number),
-            way: Way::Fetch { url: text(&pair.from), path: local_path(job, &pair.to) },
+            way: Way::Fetch { url: url(&pair.from), path: local_path(job, &pair.to) },
         }));
-        steps.extend(numbered(&lists.stage_in_shared).map(|(number, pair)| Step {
+        steps.extend(numbered(&lists.stage_in_shared).rev().map(|(number, pair)| Step {
             role: FileRole::StageInShared(number),
-            way: Way::Link { url: text(&pair.from), path: local_path(job, &pair.to) },
+            way: Way::Link { url: url(&pair.from), path: local_path(job, &pair.to) },
         }));
     }
     without_what_is_there(job, steps)
@@ -99,17 +99,17 @@ pub(super) fn streams(job: &Job, files: &JobFiles) -> Vec<Step> {
     without_what_is_there(job, steps)
 }
 
-/// `file_stage_out`, as far as it is not out yet.
+/// `file_stage_out` from its end, as far as it is not out yet.
 pub(super) fn outputs(job: &Job) -> Vec<Step> {
     let lists = job.spec.staging.iter();
-    let steps = lists.flat_map(|lists| numbered(&lists.stage_out)).map(|(number, pair)| Step {
+    let steps = lists.flat_map(|lists| numbered(&lists.stage_out).rev()).map(|(number, pair)| Step {
         role: FileRole::StageOut(number),
         way: Way::Send {
             from: match pair.from.lossy() {
                 name if name.starts_with("x-gass-cache:") => Origin::Cache(name.into_owned()),
                 _ => Origin::File(local_path(job, &pair.from)),
             },
-            to: Target::Url(text(&pair.to)),
+            to: Target::Url(url(&pair.to)),
         },
     });
     without_what_is_there(job, steps.collect())
@@ -125,8 +125,12 @@ fn numbered<T>(list: &[T]) -> impl DoubleEndedIterator<Item = (u16, &T)> + Exact
     list.iter().enumerate().map(|(number, entry)| (u16::try_from(number).unwrap_or(u16::MAX), entry))
 }
 
-fn text(url: &Octets) -> String {
-    url.lossy().into_owned()
+/// A remote name: a URL, or an absolute path, which stands for its `file:` URL.
+fn url(name: &Octets) -> String {
+    match name.as_path() {
+        path if path.is_absolute() => Url::File(path.to_owned()).to_string(),
+        _ => name.lossy().into_owned(),
+    }
 }
 
 /// A local name: a path, relative ones below the working directory, or a `file:` URL.
@@ -196,5 +200,73 @@ impl Way {
             Self::Send { to: Target::File(path), .. } => Some(path.as_os_str()),
             Self::Send { to: Target::Cache(entry), .. } => Some(entry.url.as_ref()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{FilePair, tests::sample};
+
+    fn job(stage_in: &[(&str, &str)], stage_out: &[(&str, &str)]) -> Job {
+        let pair = |(from, to): &(&str, &str)| FilePair { from: (*from).into(), to: (*to).into() };
+        let mut job = sample();
+        job.spec.executable = Input::Url("https://vm:1/x".into());
+        let lists = job.spec.staging.get_or_insert_default();
+        lists.stage_in = stage_in.iter().map(pair).collect();
+        lists.stage_out = stage_out.iter().map(pair).collect();
+        job
+    }
+
+    fn roles(groups: Vec<Vec<Step>>) -> Vec<Vec<FileRole>> {
+        groups.into_iter().map(|group| group.into_iter().map(|step| step.role).collect()).collect()
+    }
+
+    #[test]
+    fn what_cannot_disturb_each_other_goes_together() {
+        let job = job(&[("https://vm:1/a", "a"), ("https://vm:1/a", "b"), ("http://vm/c", "/c")], &[]);
+        let (x, input) = (FileRole::Executable, FileRole::StageIn);
+        assert_eq!(roles(groups(inputs(&job))), [vec![x, input(2), input(1), input(0)]]);
+    }
+
+    #[test]
+    fn one_target_is_written_by_one_at_a_time() {
+        let job =
+            job(&[("https://vm:1/a", "same"), ("https://vm:1/b", "other"), ("https://vm:1/c", "same")], &[]);
+        let (x, input) = (FileRole::Executable, FileRole::StageIn);
+        assert_eq!(roles(groups(inputs(&job))), [vec![x, input(2), input(1)], vec![input(0)]]);
+    }
+
+    #[test]
+    fn local_files_and_terminals_wait_their_turn() {
+        let copies =
+            job(&[("https://vm:1/a", "a"), ("file:///b", "b"), ("/c", "c"), ("https://vm:1/d", "d")], &[]);
+        let (x, input) = (FileRole::Executable, FileRole::StageIn);
+        let one_by_one = [vec![x, input(3)], vec![input(2)], vec![input(1)], vec![input(0)]];
+        assert_eq!(roles(groups(inputs(&copies))), one_by_one);
+        let out =
+            job(&[], &[("a", "https://vm:1/dev/stdout"), ("b", "https://vm:1/b"), ("c", "https://vm:1/c")]);
+        let output = FileRole::StageOut;
+        assert_eq!(roles(groups(outputs(&out))), [vec![output(2), output(1)], vec![output(0)]]);
+    }
+
+    #[test]
+    fn paths_and_urls_of_this_machine() {
+        let mut job = job(
+            &[],
+            &[("a", "/b c"), ("file:///d%20e", "https://vm:1/x"), ("x-gass-cache://f", "https://vm:1/y")],
+        );
+        job.spec.directory = "/work".into();
+        let ways: Vec<Way> = outputs(&job).into_iter().rev().map(|step| step.way).collect();
+        let send = |from, to: &str| Way::Send { from, to: Target::Url(to.into()) };
+        assert_eq!(
+            ways,
+            [
+                send(Origin::File("/work/a".into()), "file:///b%20c"),
+                send(Origin::File("/d e".into()), "https://vm:1/x"),
+                send(Origin::Cache("x-gass-cache://f".into()), "https://vm:1/y"),
+            ]
+        );
+        assert_eq!(ways.first().and_then(Way::local_target), Some("/b c".into()));
     }
 }

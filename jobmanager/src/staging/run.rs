@@ -3,7 +3,7 @@
 
 use super::{
     Desk, blame,
-    errand::attempt,
+    errand::{attempt, stream_of},
     failure::failure,
     plan::{Step, Target, Way, groups, is_terminal},
 };
@@ -18,7 +18,7 @@ use tokio::{
 /// Carries out all steps.
 ///
 /// # Errors
-/// The failure of the first step in the order of the request that failed; what comes after it is broken off.
+/// The failure of the first step of the plan that failed; what comes after it is broken off.
 pub(super) async fn run(desk: Arc<Desk>, steps: Vec<Step>) -> Result<(), Failure> {
     for group in groups(steps) {
         run_group(&desk, group).await?;
@@ -64,7 +64,7 @@ async fn carry(desk: &Desk, step: &Step) -> Result<(), Failure> {
         };
         let blame = blame::of(&error);
         let pause = blame::pause(blame, attempts, begun.elapsed(), desk.limits.patience)
-            .filter(|_| !may_have_been_shown(step, &error));
+            .filter(|_| !may_have_been_shown(desk, step, &error));
         let message = error.to_string();
         tracing::info!(
             job = %desk.job.key, file = ?step.role, attempts, ?blame, again = ?pause, error = message, "transfer failed"
@@ -79,7 +79,11 @@ async fn carry(desk: &Desk, step: &Step) -> Result<(), Failure> {
 }
 
 /// What has been sent to a person's terminal stands there; only an attempt that came to nothing is repeated.
-fn may_have_been_shown(step: &Step, error: &super::TransferError) -> bool {
+/// A stream that is carried keeps account of that itself.
+fn may_have_been_shown(desk: &Desk, step: &Step, error: &super::TransferError) -> bool {
+    if stream_of(step.role).is_some_and(|way| desk.streaming.carries(&desk.job, way)) {
+        return false;
+    }
     let Way::Send { to: Target::Url(url), .. } = &step.way else { return false };
     let came_to_nothing = matches!(
         error,

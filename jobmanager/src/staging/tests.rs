@@ -9,6 +9,7 @@ use crate::{
     launch::JobKey,
 };
 use gass::{Access, Server, server::Security, server::Settings};
+use std::pin::Pin;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -79,7 +80,12 @@ impl Stage {
     }
 
     fn desk(&self) -> Desk {
+        let site = crate::site_for_tests(self.folder.path());
+        let clients = Box::new(|_| -> Pin<Box<dyn Future<Output = _> + Send>> {
+            Box::pin(async { Ok(gass::Client::insecure()) })
+        });
         Desk {
+            streaming: Arc::new(Streaming::with(Arc::new(site), clients)),
             job: self.job.clone(),
             files: crate::site_for_tests(self.folder.path()).job_files(self.job.key),
             credentials: Box::new(|| Ok(gass::Client::insecure())),
@@ -148,15 +154,11 @@ async fn what_is_there_is_not_fetched_again() {
     stage.lists().stage_in = vec![pair(&one, "one"), pair(&two, "two")];
     fetch(stage.desk()).await.unwrap();
     stage.reports();
-    stage.job.progress.as_mut().unwrap().files.pop();
-    let undone = stage.job.progress.as_ref().unwrap().files.len();
-    assert_eq!(undone, 1);
+    stage.job.progress.as_mut().unwrap().files.retain(|file| file.role == FileRole::StageIn(0));
     fs::write(stage.path("work/one"), "mine").unwrap();
-    fs::write(stage.path("work/two"), "mine").unwrap();
+    fs::write(stage.path("work/two"), "part").unwrap();
     fetch(stage.desk()).await.unwrap();
-    let there = stage.job.has_moved(FileRole::StageIn(0));
-    assert_eq!(stage.read("work/one"), if there { "mine" } else { "1" });
-    assert_eq!(stage.read("work/two"), if there { "2" } else { "mine" });
+    assert_eq!([stage.read("work/one"), stage.read("work/two")], ["mine", "2"]);
 }
 
 #[tokio::test]
@@ -166,7 +168,7 @@ async fn the_order_holds_where_it_can_be_told() {
     let copied = format!("file://{}", stage.path("work/x").display());
     stage.lists().stage_in = vec![pair(&one, "x"), pair(&copied, "y"), pair(&two, "x")];
     fetch(stage.desk()).await.unwrap();
-    assert_eq!([stage.read("work/x"), stage.read("work/y")], ["2", "1"]);
+    assert_eq!([stage.read("work/x"), stage.read("work/y")], ["1", "2"], "the last entry goes first");
 }
 
 #[tokio::test]
@@ -180,8 +182,21 @@ async fn a_refused_input_fails_at_once_and_says_which() {
     assert_eq!(failure.kind, Some(FailureKind::FileStageIn));
     assert_eq!((failure.source_url, failure.destination), (Some(missing), Some("bad".into())));
     assert!(failure.message.contains("404"), "{}", failure.message);
-    assert!(!stage.path("work/bad").exists());
-    assert_eq!(stage.names("work"), ["good"]);
+    // The other one was broken off, or was there before.
+    assert!(stage.names("work").iter().all(|name| name == "good"), "{:?}", stage.names("work"));
+}
+
+/// `/dev/full` takes nothing, as a full disk does; it is no file, so it is written in place.
+#[tokio::test]
+async fn a_full_disk_is_waited_for_and_then_told() {
+    let mut stage = Stage::new();
+    stage.limits.patience = Duration::from_secs(2);
+    let one = stage.served("one", "1");
+    stage.lists().stage_in = vec![pair(&one, "/dev/full")];
+    let failure = fetch(stage.desk()).await.unwrap_err();
+    assert_eq!(failure.code, GramError::STAGE_IN_FAILED);
+    assert!(failure.message.contains("No space left on device"), "{}", failure.message);
+    assert!(failure.message.contains("given up after 2 attempts"), "{}", failure.message);
 }
 
 #[tokio::test]

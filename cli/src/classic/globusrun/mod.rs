@@ -140,7 +140,7 @@ fn refuse(refusal: &Refusal) -> ExitCode {
 }
 
 /// The user's credential and a client with it; a failure has been printed.
-fn session() -> Result<Session, u8> {
+pub(super) fn session() -> Result<Session, u8> {
     Session::open().map_err(|failure| {
         err(format_args!("gram_init failure:\n{failure}"));
         NO_CREDENTIAL

@@ -61,7 +61,8 @@ fn conclude(ending: &Ending) -> Result<(), u8> {
         return Ok(());
     }
     let failure = ending.failure.unwrap_or(GramError::SUCCESS);
-    err(format_args!("GRAM Job failed because {} (error code {})", failure.text(), failure.0));
+    let text = ending.staging.as_deref().unwrap_or(failure.text());
+    err(format_args!("GRAM Job failed because {text} (error code {})", failure.0));
     if let Some(details) = ending.message.as_deref().filter(|text| !text.is_empty()) {
         err(format_args!("Details: {details}"));
     }
