@@ -3,7 +3,8 @@
 //!
 //! `load CONTACT CLIENTS JOBS [RSL [active|done]]` with proxy and trust directory from the usual places. Prints one line of
 //! JSON: seconds in all, and milliseconds from submission to reply and to the state, of every job. One listener hears
-//! the call-backs of all. `cargo xtask bench gram` runs it against the stock gatekeeper and ours.
+//! the call-backs of all. `$(GASS)` in the RSL is the URL of a server of this program's, for jobs that are staged.
+//! `cargo xtask bench gram` runs it against the stock gatekeeper and ours.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 use gram::callback::Listener;
@@ -23,6 +24,8 @@ use tokio::task::JoinSet;
 
 /// What is submitted when nothing else is said.
 const RSL: &str = "&(executable=/bin/true)";
+/// The variable that stands for the URL of our files.
+const GASS: &str = "GASS";
 /// How long one job may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -86,9 +89,19 @@ fn plan(arguments: Vec<String>) -> Result<Plan, Box<dyn Error>> {
 }
 
 #[tokio::main]
-async fn run(plan: Plan) -> Result<String, Box<dyn Error>> {
+async fn run(mut plan: Plan) -> Result<String, Box<dyn Error>> {
     let credential = Credential::find(Purpose::User)?;
     let trust = TrustDirectory::open_default()?;
+    let files = match plan.rsl.contains(&format!("$({GASS})")) {
+        true => {
+            let access = gass::Access { read: true, ..gass::Access::default() };
+            Some(gass::Server::start(&credential, &trust, access).await?)
+        }
+        false => None,
+    };
+    if let (Some(files), Some(relations)) = (&files, plan.rsl.strip_prefix('&')) {
+        plan.rsl = format!("&(rsl_substitution=({GASS} {})){relations}", files.url());
+    }
     let client = Client::new(&credential, &trust)?;
     let listener = Listener::start(&credential, &trust).await?;
     let callback: Arc<str> = listener.url().into();

@@ -7,9 +7,13 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T
     start(&mut tokio::runtime::Builder::new_current_thread(), future)
 }
 
+/// Threads for what blocks (files, name lookups). Thousands of such pieces of work may come at once, when thousands of jobs
+/// are cancelled; more threads would only take memory.
+const BLOCKING_THREADS: usize = 64;
+
 /// Runs a daemon's future on all cores.
 pub fn block_on_all_cores<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    start(&mut tokio::runtime::Builder::new_multi_thread(), future)
+    start(tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS), future)
 }
 
 fn start<T>(

@@ -24,8 +24,10 @@
 //! | [`accounts`] | throw-away local accounts, for root |
 //! | [`pki`] | a certificate authority made with openssl |
 //! | [`forgery`] | certificates that are wrong in one way each |
+//! | [`gass`] | file servers of either make, and wires that break |
 //! | [`stock_site`], [`our_site`] | a running site of either make |
 //! | [`mortal_site`] | a site of ours whose processes are killed |
+//! | [`crowd`] | very many live jobs, measured |
 //! | [`command`] | running a program with a deadline |
 //! | [`processes`] | stopping everything a site has started |
 #![allow(
@@ -37,7 +39,9 @@
 pub mod accounts;
 pub mod by_hand;
 pub mod command;
+pub mod crowd;
 pub mod forgery;
+pub mod gass;
 pub mod mortal_site;
 pub mod our_site;
 pub mod pki;

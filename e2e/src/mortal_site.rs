@@ -58,6 +58,8 @@ pub struct MortalSite {
     /// Who runs the jobs.
     account: String,
     roles: &'static [Role],
+    /// Environment of the site's programs besides the usual.
+    environment: Vec<(&'static str, String)>,
     /// What the service manager starts: the first of the roles.
     served: Option<Running>,
 }
@@ -65,9 +67,18 @@ pub struct MortalSite {
 impl MortalSite {
     /// Makes a personal site in `dir` and serves it.
     pub fn start(dir: &Path, pki: &Pki) -> Self {
+        Self::start_in(dir, pki, Vec::new())
+    }
+
+    /// The same, with more environment for the site's programs.
+    pub fn start_in(dir: &Path, pki: &Pki, environment: Vec<(&'static str, String)>) -> Self {
         fs::create_dir(dir.join("log")).expect("writable");
         let roles = &[Role::Gatekeeper, Role::JobManager, Role::Reaper];
-        Self::start_as(dir, pki, &pki.host.key, &crate::world::account(), roles, "run_as_root = true\n")
+        let account = crate::world::account();
+        let mut site = Self::write(dir, pki, &pki.host.key, &account, roles, "run_as_root = true\n");
+        site.environment = environment;
+        site.serve();
+        site
     }
 
     /// Makes a site in `dir` where root starts everything: the gatekeeper runs as the one account, jobs as the other.
@@ -82,17 +93,13 @@ impl MortalSite {
         }
         let launcher = format!("[launcher]\nuser = {:?}\nsocket = \"run/launcher.sock\"\n", gatekeeper.name);
         let roles = &[Role::Launcher, Role::Gatekeeper, Role::JobManager, Role::Reaper];
-        Self::start_as(dir, pki, &key, &person.name, roles, &launcher)
+        let mut site = Self::write(dir, pki, &key, &person.name, roles, &launcher);
+        site.serve();
+        site
     }
 
-    fn start_as(
-        dir: &Path,
-        pki: &Pki,
-        key: &Path,
-        account: &str,
-        roles: &'static [Role],
-        more: &str,
-    ) -> Self {
+    /// Writes the files of a site that nobody serves yet.
+    fn write(dir: &Path, pki: &Pki, key: &Path, account: &str, roles: &'static [Role], more: &str) -> Self {
         let port = free_port();
         let host = host_name();
         fs::write(dir.join("grid-mapfile"), format!("\"{}\" {account}\n", pki.alice.subject))
@@ -106,10 +113,15 @@ impl MortalSite {
         let file = dir.join("gridiron.toml");
         fs::write(&file, text).expect("writable");
         let contact = format!("{host}:{port}");
-        let mut site =
-            Self { dir: dir.to_owned(), file, contact, account: account.to_owned(), roles, served: None };
-        site.serve();
-        site
+        Self {
+            dir: dir.to_owned(),
+            file,
+            contact,
+            account: account.to_owned(),
+            roles,
+            environment: Vec::new(),
+            served: None,
+        }
     }
 
     /// Starts `gridiron serve`, unless it runs, and waits until it serves.
@@ -120,6 +132,7 @@ impl MortalSite {
         }
         let mut command = lifeline(&gridiron());
         command.arg("serve").arg("--config").arg(&self.file).env_remove("X509_USER_PROXY");
+        command.envs(self.environment.iter().cloned());
         let served = Running::start(command, None);
         served.wait_for("GRAM contact: ");
         self.served = Some(served);
@@ -161,6 +174,16 @@ impl MortalSite {
         }
     }
 
+    /// KiB of memory of the processes of these roles; shared pages are divided among those who map them (Pss).
+    pub fn memory_kib(&self, roles: &[Role]) -> u64 {
+        let pss = |(pid, _): (Pid, OwnedFd)| {
+            let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", pid.as_raw_nonzero())).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+            line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
+        };
+        roles.iter().flat_map(|role| self.found(*role)).filter_map(pss).sum()
+    }
+
     /// A number of `/proc/<pid>/status` of the one process of this role, such as `VmRSS` (kB).
     #[track_caller]
     pub fn status_number(&self, role: Role, name: &str) -> u64 {
@@ -172,6 +195,7 @@ impl MortalSite {
         number.unwrap_or_else(|| panic!("no number {name} in {status}"))
     }
 
+    /// The processes of a role.
     fn processes(&self, role: Role) -> Vec<OwnedFd> {
         self.found(role).into_iter().map(|(_, process)| process).collect()
     }

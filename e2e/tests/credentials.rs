@@ -5,7 +5,8 @@ use e2e::{Kind, World, matrix, world::Setup};
 matrix!(
     a_proxy_that_ends_too_soon_is_refused,
     renewal_reaches_the_job,
-    the_stop_before_the_end_and_the_restart
+    the_stop_before_the_end,
+    a_job_without_a_manager_is_found_again,
 );
 
 /// Less than this is refused: ten minutes.
@@ -44,7 +45,7 @@ fn renewal_reaches_the_job(world: &World) {
 }
 
 /// Takes a minute, as the tools make no proxy that lasts for seconds.
-fn the_stop_before_the_end_and_the_restart(world: &World) {
+fn the_stop_before_the_end(world: &World) {
     world.proxy_init(&world.pki.alice, ELEVEN_MINUTES);
     let script = world.script("wait", "#!/bin/sh\nuntil test -e \"$1\"; do sleep 0.1; done\n");
     let go = world.file("go").display().to_string();
@@ -57,6 +58,25 @@ fn the_stop_before_the_end_and_the_restart(world: &World) {
         "{out:#?}"
     );
     assert!((30..90).contains(&out.took.as_secs()), "ten minutes before its end: {:?}", out.took);
+}
+
+/// A stock job manager has left by then, and with it the job's contact; ours still answers for ten minutes.
+fn a_job_without_a_manager_is_found_again(world: &World) {
+    world.proxy_init(&world.pki.alice, ELEVEN_MINUTES);
+    let script = world.script("wait", "#!/bin/sh\nuntil test -e \"$1\"; do sleep 0.1; done\n");
+    let go = world.file("go").display().to_string();
+    let rsl = format!("&(executable={script})(arguments={go})");
+    let job = world.run("globusrun", ["-b", "-q", "-r", world.contact(), &rsl]).job_contact();
+    // There is no event for a client that has left.
+    std::thread::sleep(std::time::Duration::from_secs(70));
+    world.proxy_init(&world.pki.alice, &[]);
+    let restart = format!("&(restart={job})");
+    let second = world.start("globusrun", ["-r", world.contact(), &restart]);
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    world.write("go", "");
+    let out = second.finish();
+    assert_eq!((out.code, &*out.stderr), (0, ""), "{out:#?}");
+    assert!(out.stdout.contains("GLOBUS_GRAM_PROTOCOL_JOB_STATE_DONE\n"), "{out:#?}");
 }
 
 /// The job runs on; a renewal is enough for it and for the others.

@@ -45,6 +45,8 @@ pub struct Head {
     pub reason: String,
     /// The server is of this make: it can be asked what it holds.
     pub ours: bool,
+    /// `Content-Length`, when it is a number.
+    pub length: Option<u64>,
 }
 
 impl Client {
@@ -58,17 +60,9 @@ impl Client {
         expect: &Expect,
         stall: Duration,
     ) -> Result<Appending, GassError> {
-        let Url::Http { host, .. } = url else {
-            return Err(GassError::BadUrl {
-                url: url.to_string(),
-                reason: "only https: and http: URLs can be appended to over the network".to_owned(),
-            });
-        };
         let path = url.request_path().unwrap_or_default();
-        let stream = self.dial(url, expect).await?;
-        let mut appending =
-            Appending { url: url.clone(), stream, stall, received: BytesMut::new(), frame: Vec::new() };
-        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let mut appending = self.open_request(url, expect, stall).await?;
+        let host = host_of(url);
         let head = format!(
             "POST {APPEND_PATH}?{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: \
              Gridiron-GASS/{}\r\nTransfer-Encoding: chunked\r\nContent-Type: application/octet-stream\r\n\r\n",
@@ -77,6 +71,40 @@ impl Client {
         appending.frame.extend_from_slice(head.as_bytes());
         appending.write_frame().await?;
         Ok(appending)
+    }
+
+    /// How many bytes a server of our make holds under this URL; None when it does not tell. Others close the connection when
+    /// they are asked, so ask only those whose [`Head`] says that they are ours.
+    ///
+    /// # Errors
+    /// Any [`GassError`] but a refusal.
+    pub async fn held(&self, url: &Url, expect: &Expect, stall: Duration) -> Result<Option<u64>, GassError> {
+        let mut asking = self.open_request(url, expect, stall).await?;
+        let path = url.request_path().unwrap_or_default();
+        let head = format!("HEAD {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", host_of(url));
+        asking.frame.extend_from_slice(head.as_bytes());
+        asking.write_frame().await?;
+        let head = asking.reply().await?;
+        Ok(head.length.filter(|_| head.status == 200))
+    }
+
+    async fn open_request(
+        &self,
+        url: &Url,
+        expect: &Expect,
+        stall: Duration,
+    ) -> Result<Appending, GassError> {
+        let stream = self.dial(url, expect).await?;
+        Ok(Appending { url: url.clone(), stream, stall, received: BytesMut::new(), frame: Vec::new() })
+    }
+}
+
+/// The host as it stands in a `Host` line: without the port, as stock sends it.
+fn host_of(url: &Url) -> String {
+    match url {
+        Url::Http { host, .. } if host.contains(':') => format!("[{host}]"),
+        Url::Http { host, .. } => host.clone(),
+        Url::File(_) | Url::Cache(_) => String::new(),
     }
 }
 
@@ -116,9 +144,7 @@ impl Appending {
         self.frame.clear();
         self.frame.extend_from_slice(b"0\r\n\r\n");
         self.write_frame().await?;
-        let stall = self.stall;
-        let head =
-            timeout(stall, self.head()).await.map_err(|_| self.too_slow("waiting for the reply"))??;
+        let head = self.reply().await?;
         if !(200..300).contains(&head.status) {
             return Err(self.refusal(&head));
         }
@@ -150,6 +176,11 @@ impl Appending {
             Ok(Ok(head)) => Err(self.refusal(&head)),
             _ => Err(self.broken(failed)),
         }
+    }
+
+    async fn reply(&mut self) -> Result<Head, GassError> {
+        let stall = self.stall;
+        timeout(stall, self.head()).await.map_err(|_| self.too_slow("waiting for the reply"))?
     }
 
     /// Reads until the head of a final reply is there.
@@ -206,7 +237,10 @@ pub fn decode_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, &'static str> 
     let mut reply = httparse::Response::new(&mut lines);
     match reply.parse(bytes) {
         Ok(httparse::Status::Complete(taken)) => {
-            let server = reply.headers.iter().find(|line| line.name.eq_ignore_ascii_case("server"));
+            let value = |name: &str| {
+                reply.headers.iter().find(|line| line.name.eq_ignore_ascii_case(name)).map(|line| line.value)
+            };
+            let length = value("content-length").and_then(|value| std::str::from_utf8(value).ok());
             Ok(Some((
                 Head {
                     status: reply.code.unwrap_or_default(),
@@ -217,7 +251,8 @@ pub fn decode_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, &'static str> 
                         .filter(|c| !c.is_control())
                         .take(200)
                         .collect(),
-                    ours: server.is_some_and(|line| line.value.starts_with(OURS.as_bytes())),
+                    ours: value("server").is_some_and(|value| value.starts_with(OURS.as_bytes())),
+                    length: length.and_then(|length| length.trim().parse().ok()),
                 },
                 taken,
             )))
@@ -277,7 +312,27 @@ mod tests {
             peer.write_all(reply).await.unwrap();
         };
         let (finished, ()) = tokio::join!(appending.finish(), answering);
-        assert_eq!(finished.unwrap(), Head { status: 200, reason: "Ok".into(), ours: false });
+        assert_eq!(finished.unwrap(), Head { status: 200, reason: "Ok".into(), ours: false, length: None });
+    }
+
+    #[tokio::test]
+    async fn a_server_of_ours_tells_what_it_holds() {
+        let (listener, url) = server().await;
+        for (reply, held) in [
+            ("HTTP/1.1 200 Ok\r\nContent-Length: 17\r\n\r\n", Some(17)),
+            ("HTTP/1.1 200 Ok\r\n\r\n", None),
+            ("HTTP/1.1 404 File Not Found\r\nContent-Length: 17\r\n\r\n", None),
+        ] {
+            let client = Client::insecure();
+            let asking = client.held(&url, &Expect::Myself, STALL);
+            let answering = async {
+                let mut peer = listener.accept().await.unwrap().0;
+                let asked = read_until(&mut peer, "\r\n\r\n").await;
+                assert!(asked.starts_with("HEAD /dev/stdout HTTP/1.1\r\n"), "{asked}");
+                peer.write_all(reply.as_bytes()).await.unwrap();
+            };
+            assert_eq!(tokio::join!(asking, answering).0.unwrap(), held);
+        }
     }
 
     #[tokio::test]

@@ -55,8 +55,9 @@ use tokio::task::JoinHandle;
 pub const GREETING: Duration = Duration::from_secs(30);
 /// How long a peer may take nothing of what is sent to it.
 pub const STALLED: Duration = Duration::from_secs(300);
-/// Most connections at once. Jobs of one site stream their output from one address, as one identity.
-pub const BOUNDS: Bounds = Bounds { strangers: 128, guests: 4096, per_address: 4096, per_identity: 4096 };
+/// Most connections at once. Jobs of one site stream their output from one address, as one identity, and many may end in the
+/// same second.
+pub const BOUNDS: Bounds = Bounds { strangers: 1024, guests: 4096, per_address: 4096, per_identity: 4096 };
 /// Longest header block, in bytes.
 pub const MAX_HEADERS: usize = 64 * 1024;
 /// How long to wait after a failed accept (out of descriptors), so as not to spin.
@@ -215,6 +216,20 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+/// Reads every header of a request that is taken apart here, for the fuzz target alone.
+#[doc(hidden)]
+pub fn examine_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) {
+    let pairs = headers.filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
+    let headers: hyper::HeaderMap = pairs.collect();
+    let version = condition::Version::default();
+    let _ = (version.judge_read(&headers), version.has_range_of(&headers), condition::must_be_new(&headers));
+    let _ = condition::judge_write(&headers, Some(&version));
+    let _ = (wish::wants_digest(&headers), wish::reads_trailers(&headers));
+    let _ = (wish::listing_form(&headers, true), wish::listing_form(&headers, false));
+    let _ = resume::Upload::of(&headers, "");
+    let _ = receive::Check::of(&headers, true);
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -35,11 +35,12 @@ const MAX_MESSAGE: usize = 1000;
 /// Answers a submission of many jobs, each on its own: see [`intake::submit`].
 pub async fn submit<S: Scheduler>(
     shared: &Arc<Shared<S>>,
-    request: v1::SubmitManyRequest,
+    mut request: v1::SubmitManyRequest,
 ) -> Result<v1::SubmitManyReply, Ending> {
+    let grant = Grant::take(shared, request.common.get_or_insert_default()).await;
+    // Taken in: a copy for each job would be most of the memory that all of them need.
+    request.common.get_or_insert_default().delegated_credential = Vec::new();
     let requests = expand(request);
-    let Some(first) = requests.first() else { return Ok(v1::SubmitManyReply::default()) };
-    let grant = Grant::take(shared, first).await;
     let known = find(shared, &requests).await?;
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut accepting = JoinSet::new();

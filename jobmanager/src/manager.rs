@@ -44,7 +44,7 @@ use batch::{Batch, Entry};
 use expiry::Expiry;
 use gram::{Signal, wire::Query};
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -55,6 +55,9 @@ use tokio::{
 
 /// Messages that may wait for the manager; senders wait beyond.
 pub(crate) const INBOX: usize = 4096;
+/// Jobs being handed to the scheduler at once: what one is started with takes more memory than the job, and thousands may come
+/// together.
+const MAX_SUBMISSIONS: usize = 128;
 /// Finished jobs kept for late questions; beyond that the oldest are forgotten before their time. A large array is remembered
 /// whole, and a request for many jobs that is offered again finds all of them.
 const MAX_FINISHED: usize = 10_000;
@@ -80,7 +83,8 @@ pub struct Shared<S> {
 /// The task's state.
 pub struct Manager<S> {
     shared: Arc<Shared<S>>,
-    jobs: HashMap<JobKey, Entry>,
+    /// In boxes: the table's free places, and its moves when it grows, would cost more than the jobs.
+    jobs: HashMap<JobKey, Box<Entry>>,
     timers: BTreeSet<(Instant, JobKey)>,
     /// What deadlines are reckoned by.
     clock: Clock,
@@ -89,6 +93,7 @@ pub struct Manager<S> {
     look_at: Option<Instant>,
     outgoing: Outgoing,
     transfers: Arc<Semaphore>,
+    submissions: Arc<Semaphore>,
     gate: Arc<Gate>,
     /// Jobs by the request that made them: one that is offered again makes no second.
     requests: HashMap<String, JobKey>,
@@ -127,6 +132,7 @@ impl<S: Scheduler> Manager<S> {
             timers: BTreeSet::new(),
             outgoing,
             transfers,
+            submissions: Arc::new(Semaphore::new(MAX_SUBMISSIONS)),
             gate,
             requests: HashMap::with_capacity(stored.len()),
             unsettled: 0,
@@ -231,9 +237,17 @@ impl<S: Scheduler> Manager<S> {
     /// not been told to anyone.
     async fn finish_saves(&mut self, messages: &mut mpsc::Receiver<Message>) {
         let until = Instant::now() + LAST_SAVES;
-        while self.jobs.values().any(|entry| entry.saving.is_some()) {
+        let is_saving = |entry: &Entry| entry.saving.is_some();
+        let keys = self.jobs.iter().filter(|(_, entry)| is_saving(entry)).map(|(key, _)| *key);
+        let mut saving: HashSet<JobKey> = keys.collect();
+        while !saving.is_empty() {
             match tokio::time::timeout_at(until, messages.recv()).await {
-                Ok(Some(Message::Saved { key, result })) => self.saved(key, result),
+                Ok(Some(Message::Saved { key, result })) => {
+                    self.saved(key, result);
+                    if !self.jobs.get(&key).is_some_and(|entry| is_saving(entry)) {
+                        saving.remove(&key);
+                    }
+                }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => return,
             }
@@ -287,7 +301,7 @@ impl<S: Scheduler> Manager<S> {
             Message::Renew { key, credential, reply } => self.renew(key, *credential, reply),
             Message::Happened { key, event, asker, move_number } => {
                 let is_current = |entry: &Entry| move_number.is_none_or(|number| number == entry.move_number);
-                if self.jobs.get(&key).is_some_and(is_current) {
+                if self.jobs.get(&key).is_some_and(|entry| is_current(entry)) {
                     self.take(key, event, asker);
                 }
             }
@@ -358,7 +372,7 @@ impl<S: Scheduler> Manager<S> {
             self.requests.entry(request.clone()).or_insert(key);
         }
         self.unsettled += usize::from(!entry.job.is_settled());
-        self.jobs.insert(key, entry);
+        self.jobs.insert(key, Box::new(entry));
     }
 
     fn take(&mut self, key: JobKey, event: Event, asker: Option<Asker>) {
@@ -401,7 +415,7 @@ impl<S: Scheduler> Manager<S> {
     fn forget_oldest(&mut self) {
         let Some(oldest) = self.finished.pop_front() else { return };
         let is_over = |entry: &Entry| matches!(entry.job.phase, Phase::Over { .. });
-        if self.jobs.get(&oldest).is_some_and(is_over) {
+        if self.jobs.get(&oldest).is_some_and(|entry| is_over(entry)) {
             self.take(oldest, Event::Deadline, None);
         }
     }

@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: what things cost here and at the stock programs, both measured in turn. The measuring itself is done
-//! by `e2e/benches/gram` and `rsl/benches/stock.rs`; here everything they need is built, in release.
+//! by `e2e/benches/gram`, `e2e/benches/gass` and `rsl/benches/stock.rs`; here everything they need is built, in release.
 
 use crate::{peers, step::cargo};
 
@@ -21,6 +21,15 @@ enum Subject {
         #[arg(long)]
         quick: bool,
     },
+    /// Files to and from GASS servers: a large one, many small ones, many clients at once (three minutes, once built)
+    Gass {
+        /// Print JSON; the table otherwise
+        #[arg(long)]
+        json: bool,
+        /// Less of everything: for a quick look while working
+        #[arg(long)]
+        quick: bool,
+    },
     /// Parsing of RSL by libglobus-rsl and by ours
     Rsl {
         /// Print JSON; the table otherwise
@@ -33,18 +42,22 @@ enum Subject {
 pub(crate) fn run(options: &Options) -> bool {
     let (bench, json, quick) = match options.subject {
         Subject::Gram { json, quick } => (["--package", "e2e", "--bench", "gram"], json, quick),
+        Subject::Gass { json, quick } => (["--package", "e2e", "--bench", "gass"], json, quick),
         Subject::Rsl { json } => (["--package", "rsl", "--bench", "stock"], json, false),
     };
     // Of a run for programs standard output is the figures alone; what is missing the bench itself says.
     if !json {
         match options.subject {
-            Subject::Gram { .. } => peers::install(),
+            Subject::Gram { .. } | Subject::Gass { .. } => peers::install(),
             Subject::Rsl { .. } => peers::install_libraries(),
         };
     }
     let built = match options.subject {
         Subject::Gram { .. } => cargo(["build", "--release", "--locked", "--package", "gridiron"])
             .args(["--bins", "--example", "load"])
+            .status()
+            .is_ok_and(|status| status.success()),
+        Subject::Gass { .. } => cargo(["build", "--release", "--locked", "--package", "gridiron"])
             .status()
             .is_ok_and(|status| status.success()),
         Subject::Rsl { .. } => true,

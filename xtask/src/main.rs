@@ -27,7 +27,7 @@ struct Arguments {
 enum Chore {
     /// Format, lint, document, and run unit, property, end-to-end and fuzz-smoke tests
     Test(check::Options),
-    /// Measure ours and the stock programs in turn: `cargo xtask bench gram`, `cargo xtask bench rsl`
+    /// Measure ours and the stock programs in turn: `cargo xtask bench gram`, `gass` or `rsl`
     Bench(bench::Options),
     /// Install the Debian peers of the end-to-end tests that are missing
     Peers,

@@ -17,6 +17,8 @@ const PACKAGES: &[&str] = &[
     "globus-gass-copy-progs",
     "postgresql",
     "openssl",
+    // Another time for some programs, where the real clock must not be set.
+    "faketime",
     // For the unit files: `systemd-analyze`, and a system of its own that boots systemd, in a network of its own.
     "systemd",
     "iproute2",

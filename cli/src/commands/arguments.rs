@@ -7,6 +7,7 @@ use crate::{
         command::{self, CommandLine},
         record, request,
     },
+    ui::Ui,
 };
 use gram::{JobContact, ResourceContact};
 use gsi::DelegationMode;
@@ -162,9 +163,13 @@ pub fn jobs(texts: &[String]) -> Result<Vec<JobContact>, Failure> {
 }
 
 /// The jobs recorded here by `submit`; what cannot be read is left out.
-pub fn recorded_jobs() -> Result<Vec<String>, Failure> {
+pub fn recorded_jobs(ui: &Ui) -> Result<Vec<String>, Failure> {
     let records = record::read()?.into_iter();
-    Ok(records.map(|record| record.job).filter(|text| job(text).is_ok()).collect())
+    let jobs: Vec<String> = records.map(|record| record.job).filter(|text| job(text).is_ok()).collect();
+    if jobs.is_empty() {
+        ui.note("no jobs: gridiron submit starts one");
+    }
+    Ok(jobs)
 }
 
 /// Parses a job contact.

@@ -26,7 +26,7 @@ pub struct Args {
 
 impl Args {
     pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        let texts = if self.all { arguments::recorded_jobs()? } else { self.jobs };
+        let texts = if self.all { arguments::recorded_jobs(ui)? } else { self.jobs };
         let jobs = arguments::jobs(&texts)?;
         let session = Session::open()?;
         let bar = ui.progress(match texts.as_slice() {

@@ -43,7 +43,7 @@ pub struct Args {
 
 impl Args {
     pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        let texts = if self.jobs.is_empty() { arguments::recorded_jobs()? } else { self.jobs };
+        let texts = if self.jobs.is_empty() { arguments::recorded_jobs(ui)? } else { self.jobs };
         let jobs = arguments::jobs(&texts)?;
         let session = Session::open()?;
         if self.verbose {

@@ -20,9 +20,9 @@ mod report;
 mod site;
 mod usage;
 
-use e2e::{Kind, stock};
+use e2e::{Kind, User, crowd::Crowd, mortal_site::MortalSite, stock};
 use report::{Machine, Report};
-use std::{env, path::Path, process::ExitCode};
+use std::{env, fs, path::Path, process::ExitCode, time::Duration};
 
 /// How many clients at once, and how many jobs they submit together, to a stock site and to ours. Stock sites are so much
 /// slower that the same number would take an hour there.
@@ -35,6 +35,14 @@ const ROUNDS: [Round; 3] = [
 /// Jobs alive at once when their memory is measured.
 const LIVE_AT_STOCK: usize = 40;
 const LIVE_AT_OURS: usize = 1000;
+
+/// Clients and jobs whose program is fetched from the client before it is run.
+const STAGED: Round = Round { clients: 8, jobs_at_stock: 32, jobs_at_ours: 500 };
+
+/// Live jobs in one job manager of ours; short ones come and go beside them for so many seconds, or as many as
+/// `GRIDIRON_CHURN_SECONDS` says: 600 are what the project's goal is about.
+const CROWD: usize = 10_000;
+const CHURN_SECONDS: u64 = 30;
 
 /// `--quick` divides the numbers of our jobs by this.
 const QUICK: usize = 10;
@@ -75,11 +83,23 @@ fn main() -> ExitCode {
     let divisor = if quick { QUICK } else { 1 };
     let stock = site::measure(Kind::Stock, LIVE_AT_STOCK, |round| round.jobs_at_stock);
     let ours = site::measure(Kind::Ours, LIVE_AT_OURS / divisor, |round| round.jobs_at_ours / divisor);
-    let report = Report::new(machine, stock, ours);
+    let report = Report::new(machine, stock, ours, crowd(CROWD / divisor));
     if json {
         println!("{}", serde_json::to_string_pretty(&report).expect("figures are JSON"));
     } else {
         println!("{report}");
     }
     if report.goals.iter().all(|goal| goal.met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Very many live jobs in one job manager of ours. A stock site has nothing of the kind: it would run 10,000 Perl scripts.
+fn crowd(jobs: usize) -> e2e::crowd::Figures {
+    eprintln!("Ours: {jobs} live jobs, asked about and ended at once");
+    let user = User::new(Kind::Ours).expect("nothing more is needed");
+    user.proxy_init(&user.pki.alice, &[]);
+    let folder = user.temporary().join("site");
+    fs::create_dir(&folder).expect("the folder is new");
+    let mut site = MortalSite::start(&folder, &user.pki);
+    let seconds = env::var("GRIDIRON_CHURN_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    Crowd::measure(&user, &mut site, jobs, Duration::from_secs(seconds.unwrap_or(CHURN_SECONDS)))
 }

@@ -1,6 +1,6 @@
 //! The figures of one site.
 
-use crate::{ROUNDS, Round, held::Held, usage::Memory};
+use crate::{ROUNDS, Round, STAGED, held::Held, usage::Memory};
 use e2e::{Kind, stock};
 use serde::{Deserialize, Serialize};
 use std::{env, fs};
@@ -11,6 +11,8 @@ const REPETITIONS: usize = 5;
 const MEMORY_CLIENTS: usize = 8;
 /// The program of jobs that stay alive.
 const LIVE: &str = "sleep";
+/// Jobs whose program comes from the client.
+const STAGED_RSL: &str = "&(executable=$(GASS)/bin/true)";
 const LIVE_RSL: &str = "&(executable=/bin/sleep)(arguments=900)";
 
 /// All of it.
@@ -19,6 +21,8 @@ pub(crate) struct Figures {
     /// Load average over the last minute before the first measurement: what else was going on.
     pub(crate) load_average_before: f64,
     pub(crate) rounds: Vec<Load>,
+    /// Jobs whose program is fetched from the client.
+    pub(crate) staged: Load,
     pub(crate) live: Live,
     pub(crate) commands: Vec<Timed>,
 }
@@ -89,11 +93,13 @@ pub(crate) fn measure(server: Kind, live: usize, jobs: impl Fn(&Round) -> usize)
     let mut rounds = Vec::new();
     for round in &ROUNDS {
         say(server, &format!("{} clients, {} jobs", round.clients, jobs(round)));
-        rounds.push(load(&site, round.clients, jobs(round)));
+        rounds.push(load(&site, round.clients, jobs(round), &[]));
     }
+    say(server, &format!("{} clients, {} staged jobs", STAGED.clients, jobs(&STAGED)));
+    let staged = load(&site, STAGED.clients, jobs(&STAGED), &[STAGED_RSL]);
     drop(site);
     say(server, &format!("{live} live jobs"));
-    Figures { load_average_before, rounds, live: live_jobs(server, live), commands }
+    Figures { load_average_before, rounds, staged, live: live_jobs(server, live), commands }
 }
 
 fn say(server: Kind, what: &str) {
@@ -112,9 +118,9 @@ fn run_load(site: &Held, clients: usize, jobs: usize, what: &[&str]) -> Outcome 
     serde_json::from_str(&finished.stdout).expect("the load client prints JSON")
 }
 
-fn load(site: &Held, clients: usize, jobs: usize) -> Load {
+fn load(site: &Held, clients: usize, jobs: usize, what: &[&str]) -> Load {
     let before = site.processor_ms();
-    let outcome = run_load(site, clients, jobs, &[]);
+    let outcome = run_load(site, clients, jobs, what);
     let used = site.processor_ms().zip(before).map(|(after, before)| after - before);
     Load {
         clients,

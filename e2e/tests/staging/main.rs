@@ -106,7 +106,8 @@ fn states_are_told_when_there_are_lists(world: &World) {
     }
 }
 
-/// Of several entries the last goes first, and stderr before stdout.
+/// Of several entries the last goes first, and at stock sites stderr before stdout; ours sends streams while the job runs, each at its
+/// own pace.
 fn streams_and_lists_go_last_first(world: &World) {
     let (web, folder) = (Web::start(), folder(world));
     web.put("/a", "a");
@@ -127,9 +128,14 @@ fn streams_and_lists_go_last_first(world: &World) {
     );
     let out = run(world, &rsl);
     assert_eq!(out.code, 0, "{out:#?}");
-    let expected =
-        ["GET /b", "GET /a", "PUT /err2", "PUT /err1", "PUT /out2", "PUT /out1", "PUT /to", "PUT /to"];
-    assert_eq!(web.requests(), expected);
+    let mut requests = web.requests();
+    let mut streams: Vec<_> = requests.drain(2..requests.len() - 2).collect();
+    assert_eq!(requests, ["GET /b", "GET /a", "PUT /to", "PUT /to"]);
+    let expected = ["PUT /err2", "PUT /err1", "PUT /out2", "PUT /out1"];
+    if world.server == Kind::Ours {
+        streams.sort_by_key(|request| expected.iter().position(|known| known == request));
+    }
+    assert_eq!(streams, expected);
     assert_eq!(web.file("/out1").as_deref(), Some("a"), "the first entry is the last");
     assert_eq!(web.file("/to").as_deref(), Some("a"));
 }

@@ -8,7 +8,7 @@ use rustix::fs::Stat;
 
 /// One state of a file. Its tag changes with file, length and time of change to the nanosecond, so two states have the
 /// same only if the file was changed in place twice within one tick of the file system's clock, its length kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Version {
     /// With its quotes.
     pub(super) tag: String,

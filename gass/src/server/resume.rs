@@ -12,9 +12,10 @@ use bytes::Bytes;
 use gsi::digest::Sha256;
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName};
-use rustix::fs::{AtFlags, Dir, FlockOperation, flock, ftruncate, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, ftruncate, openat, statat, unlinkat};
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
@@ -102,12 +103,16 @@ fn key(id: &[u8], owner: &str) -> Result<String, Failed> {
     Ok(format!("{id}/{owner}/"))
 }
 
-/// How much of an upload is kept.
-pub(super) fn offset(place: &Place, id: &[u8], owner: &str) -> Result<u64, Failed> {
+/// How much of an upload is kept. One that still runs in this process must have been told to end; it is waited for.
+pub(super) fn offset(place: &Place, upload: &Upload) -> Result<u64, Failed> {
     let slot = place.clone().followed().slot()?;
-    let kept = statat(&slot.directory, temporary(&key(id, owner)?, place), AtFlags::SYMLINK_NOFOLLOW);
-    match kept {
-        Ok(stat) => Ok(u64::try_from(stat.st_size).unwrap_or_default()),
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat(&slot.directory, upload.temporary(place), flags, Mode::empty()) {
+        Ok(file) => {
+            let file = File::from(file);
+            lock(&file)?;
+            Ok(file.metadata()?.len())
+        }
         Err(rustix::io::Errno::NOENT) => Ok(0),
         Err(error) => Err(error.into()),
     }
@@ -203,7 +208,7 @@ impl Piece {
             let existing = replaceable(&slot)?;
             forget_old(&slot.directory);
             let mut beside = Beside::resume(slot, existing, self.upload.temporary(&self.place))?;
-            lock(&beside)?;
+            lock(&beside.file)?;
             let held = u64::try_from(super::place::stat(&beside.file)?.st_size).unwrap_or_default();
             let (length, left) = match part {
                 Part::Anew(announced) => {
@@ -271,10 +276,10 @@ impl Store for Piece {
 }
 
 /// Keeps other processes off. An older connection of this process lets go when it has been told to.
-fn lock(beside: &Beside) -> Result<(), Failed> {
+fn lock(file: &File) -> Result<(), Failed> {
     let mut waited = Duration::ZERO;
     loop {
-        match flock(&beside.file, FlockOperation::NonBlockingLockExclusive) {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
             Err(rustix::io::Errno::WOULDBLOCK) if waited < TAKE_OVER => {
                 std::thread::sleep(PAUSE);

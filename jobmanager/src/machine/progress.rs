@@ -145,6 +145,7 @@ impl Turn {
         match self.job.phase {
             Phase::Submitting | Phase::Submitted => {
                 self.act(Action::Release);
+                self.has_been_active(outcome);
                 self.output(verdict);
             }
             Phase::Cancelling => {
@@ -166,6 +167,14 @@ impl Turn {
             | Phase::Parked { .. }
             | Phase::Stopped { expires: Some(_) }
             | Phase::Over { .. } => self.act(Action::Release),
+        }
+    }
+
+    /// A job that ran was ACTIVE, also when nobody was there to see it: the manager was killed meanwhile, say.
+    fn has_been_active(&mut self, outcome: Outcome) {
+        let unseen = matches!(self.job.state, JobState::Unsubmitted | JobState::StageIn | JobState::Pending);
+        if unseen && matches!(outcome, Outcome::Exited { .. } | Outcome::TimeLimit) {
+            self.report(JobState::Active);
         }
     }
 

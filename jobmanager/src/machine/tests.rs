@@ -1,7 +1,9 @@
 //! The whole transition table as a snapshot, the stories of gram.md §12, and properties of random lives.
 
 use super::*;
-use crate::job::{FileRole, FileStage, Input, Output, Registration, Staging, Verdict, tests::sample};
+use crate::job::{
+    Destination, FileRole, FileStage, Input, Output, Registration, Staging, Verdict, tests::sample,
+};
 use gram::{Signal, StateMask};
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -328,6 +330,7 @@ fn files_are_staged_out_after_the_streams() {
 fn a_job_that_failed_stages_nothing_out_but_is_cleaned() {
     let mut life = Life::new(with_files(plain(), |staging| &mut staging.stage_out));
     life.on(Event::Accepted);
+    life.on(Event::Active);
     let ended = life.on(Event::Ended(Outcome::TimeLimit));
     assert_eq!(notices(&ended), [(JobState::Failed, GramError::SYSTEM_CANCELLED.0)]);
     assert!(ended.contains(&Action::CleanUp) && !ended.contains(&Action::StageOut), "{ended:?}");
@@ -338,6 +341,18 @@ fn what_cannot_be_staged_out_fails_the_job() {
     let mut life = Life::new(with_files(job_in(Phase::StagingOut), |staging| &mut staging.stage_out));
     let failure = Failure::new(GramError::STAGE_OUT_FAILED, "refused");
     assert_eq!(notices(&life.on(Event::StagedOut(Err(failure)))), [(JobState::Failed, 155)]);
+}
+
+/// Whoever hears of the end hears that the job ran, in that order, also after the manager was away meanwhile.
+#[test]
+fn a_job_that_ended_unseen_was_active() {
+    let mut life = Life::new(plain());
+    life.on(Event::Accepted);
+    let ended = life.on(Event::Ended(Outcome::Exited { code: 0 }));
+    assert_eq!(notices(&ended), [(JobState::Active, 0), (JobState::Done, 0)]);
+    let mut life = Life::new(plain());
+    life.on(Event::Accepted);
+    assert_eq!(notices(&life.on(Event::Ended(Outcome::Lost))), [(JobState::Failed, 17)]);
 }
 
 /// A scratch directory is made before the job starts; that is no staging, and no state says so.
@@ -641,4 +656,37 @@ proptest! {
             }
         }
     }
+}
+
+/// Output that goes to a URL is carried from the moment the scheduler has the job, and again after a restart; not without a
+/// credential, and not after the job has been stopped or cancelled.
+#[test]
+fn output_streams_while_the_job_runs() {
+    let submitted = |mut job: Job| {
+        job.spec.stdout = Output::Deliver(vec![Destination::Url("https://vm:1/dev/stdout".into())]);
+        job.phase = Phase::Submitting;
+        step(job, Event::Submitted(Ok(SchedulerId("7".into()))), Timestamp::UNIX_EPOCH)
+    };
+    let on = |job: &Job, event| step(job.clone(), event, Timestamp::UNIX_EPOCH);
+    let (job, actions) = submitted(sample());
+    assert_eq!(actions, [Action::Save, Action::Stream]);
+    assert!(on(&job, Event::Resumed).1.contains(&Action::Stream));
+
+    let (stopped, actions) = on(&job, Event::Query(Query::Signal(Signal::StopManager)));
+    assert!(actions.contains(&Action::StopStream));
+    assert!(!on(&stopped, Event::Resumed).1.contains(&Action::Stream));
+
+    let (lapsed, actions) = on(&job, Event::CredentialEnds);
+    assert!(actions.contains(&Action::StopStream));
+    assert!(!on(&lapsed, Event::Resumed).1.contains(&Action::Stream));
+    assert!(on(&lapsed, Event::CredentialRenewed).1.contains(&Action::Stream));
+
+    let (cancelling, _) = on(&job, Event::Query(Query::Cancel));
+    assert!(on(&cancelling, Event::Ended(Outcome::Exited { code: 143 })).1.contains(&Action::StopStream));
+
+    let mut here = sample();
+    here.spec.stderr = Output::File("/dev/null".into());
+    here.phase = Phase::Submitting;
+    let (_, actions) = on(&here, Event::Submitted(Ok(SchedulerId("7".into()))));
+    assert_eq!(actions, [Action::Save], "nothing goes to a URL");
 }

@@ -65,7 +65,11 @@ impl<S: Scheduler> Manager<S> {
                 return;
             }
             match entry.batches.front() {
-                None => return,
+                None => {
+                    // Most jobs do nothing most of the time.
+                    entry.batches.shrink_to_fit();
+                    return;
+                }
                 Some(batch) if batch.needs_save => {
                     entry.saving = Some(entry.batches.len());
                     let save = save(Arc::clone(&self.shared), &entry.job);

@@ -97,7 +97,9 @@ impl<S: Scheduler> Manager<S> {
             self.expiry.watch(&name, identity.map(|identity| identity.current().credential.expires()));
         }
         let now = Timestamp::now();
-        self.expiry.changes(now);
+        for (identity, ends) in self.expiry.changes(now) {
+            tracing::info!(identity, ends, "delegated credential");
+        }
         let stale: Vec<(JobKey, bool)> = self
             .jobs
             .iter()

@@ -125,7 +125,9 @@ impl<S: Scheduler> Manager<S> {
     }
 
     pub(super) fn submit(&mut self, key: JobKey) {
+        let submissions = Arc::clone(&self.submissions);
         self.work(key, None, |shared, job| async move {
+            let _place = submissions.acquire().await;
             let files = shared.site.job_files(job.key);
             let places = match staging::places(&job, &files).await {
                 Ok(places) => places,

@@ -2,7 +2,7 @@
 //! answered, and reports what changes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     ffi::OsString,
     io,
     os::{
@@ -136,6 +136,7 @@ impl Client {
             queue,
             changes,
             unanswered: BTreeMap::new(),
+            starting: HashSet::new(),
             adoptions: Vec::new(),
             followed: HashMap::new(),
             table: HashMap::new(),
@@ -178,6 +179,8 @@ struct Task {
     changes: mpsc::UnboundedSender<Change>,
     /// By number, so that they are repeated in order.
     unanswered: BTreeMap<u64, Unanswered>,
+    /// Jobs of unanswered starts: there may be thousands, and each status is looked up here.
+    starting: HashSet<JobKey>,
     /// Waiting for a table.
     adoptions: Vec<Adoption>,
     /// Jobs whose changes are reported, with the last report.
@@ -241,6 +244,9 @@ impl Task {
         match call {
             Call::Ask(request, answer) => {
                 self.next_id += 1;
+                if let Request::Start(key, _) = request {
+                    self.starting.insert(key);
+                }
                 self.unanswered.insert(self.next_id, Unanswered { request, sent: false, answer });
             }
             Call::Adopt(adoption) => self.adoptions.push(adoption),
@@ -252,13 +258,22 @@ impl Task {
         let unsent: Vec<u64> =
             self.unanswered.iter().filter(|(_, waiting)| !waiting.sent).map(|(&id, _)| id).collect();
         for id in unsent {
-            if let Some(waiting) = self.unanswered.remove(&id) {
+            if let Some(waiting) = self.remove(id) {
                 let _ = waiting.answer.send(Err(ClientError::Unreachable(error.clone())));
             }
         }
         for adoption in self.adoptions.drain(..) {
             let _ = adoption.answer.send(Err(ClientError::Unreachable(error.clone())));
         }
+    }
+
+    /// Takes a request out: it has been answered, or never will be.
+    fn remove(&mut self, id: u64) -> Option<Unanswered> {
+        let waiting = self.unanswered.remove(&id)?;
+        if let Request::Start(key, _) = waiting.request {
+            self.starting.remove(&key);
+        }
+        Some(waiting)
     }
 
     /// Connects to the running reaper, or to one that is started for it.
@@ -276,7 +291,7 @@ impl Task {
     /// Speaks with a reaper until it is gone (an error) or every handle is (no error).
     async fn converse(&mut self, stream: UnixStream) -> Result<(), ReachError> {
         let (reader, mut writer) = stream.into_split();
-        let mut frames = Frames { reader, input: Vec::new() };
+        let mut frames = Frames { reader, input: Vec::new(), taken: 0 };
         self.read_table(&mut frames).await?;
         let mut output = Vec::new();
         let again: Vec<u64> = self.unanswered.keys().copied().collect();
@@ -292,11 +307,12 @@ impl Task {
                 call = self.queue.recv() => match call {
                     None => return Ok(()),
                     Some(call) => {
+                        let last = self.next_id;
                         self.take(call);
                         while let Ok(call) = self.queue.try_recv() {
                             self.take(call);
                         }
-                        let new: Vec<u64> = self.unanswered.iter().filter(|(_, waiting)| !waiting.sent).map(|(&id, _)| id).collect();
+                        let new: Vec<u64> = self.unanswered.range(last + 1..).map(|(&id, _)| id).collect();
                         new.into_iter().for_each(|id| self.send(id, &mut output));
                         self.answer_adoptions();
                     }
@@ -310,7 +326,7 @@ impl Task {
         match encode_request(id, &waiting.request, output) {
             Ok(()) => waiting.sent = true,
             Err(error) => {
-                if let Some(waiting) = self.unanswered.remove(&id) {
+                if let Some(waiting) = self.remove(id) {
                     let _ = waiting.answer.send(Err(ClientError::TooLarge(error)));
                 }
             }
@@ -362,17 +378,12 @@ impl Task {
             Message::Status(key, status) => {
                 self.table.insert(key, status.clone());
                 // A job is followed from its start on: its first status comes before the answer.
-                let starting = || {
-                    self.unanswered
-                        .values()
-                        .any(|waiting| matches!(&waiting.request, Request::Start(other, _) if *other == key))
-                };
-                if self.followed.contains_key(&key) || starting() {
+                if self.followed.contains_key(&key) || self.starting.contains(&key) {
                     self.report(key, status);
                 }
             }
             Message::Answer(id, result) => {
-                let Some(Unanswered { request, answer, .. }) = self.unanswered.remove(&id) else { return };
+                let Some(Unanswered { request, answer, .. }) = self.remove(id) else { return };
                 let status = match request {
                     Request::Forget(key) => {
                         self.followed.remove(&key);
@@ -399,17 +410,22 @@ impl Task {
 struct Frames {
     reader: OwnedReadHalf,
     input: Vec<u8>,
+    /// How much of it has been taken out already.
+    taken: usize,
 }
 
 impl Frames {
     /// The next message. Cancel-safe: what has been read stays in `input`.
     async fn next(&mut self) -> Result<Message, ReachError> {
         loop {
-            if let Some((content, length)) = split_frame(&self.input)? {
+            if let Some((content, length)) = split_frame(self.input.get(self.taken..).unwrap_or_default())? {
                 let message = decode_message(content)?;
-                self.input.drain(..length);
+                self.taken += length;
                 return Ok(message);
             }
+            // Only now, when what is left is a part of one message: a table holds thousands.
+            self.input.drain(..self.taken);
+            self.taken = 0;
             let gone = io::Error::from(io::ErrorKind::UnexpectedEof);
             match self.reader.read_buf(&mut self.input).await {
                 Ok(0) => return Err(ReachError::Connect(gone)),

@@ -25,6 +25,8 @@ use crate::launch::JobKey;
 const GRACE: Duration = Duration::from_secs(5);
 /// Jobs in the table, ended ones that the manager has not yet taken note of included.
 const MAX_JOBS: usize = 200_000;
+/// Timers of jobs that are over and forgotten, besides as many as there are jobs.
+const MAX_OLD_TIMERS: usize = 1024;
 /// Descriptors of processes get numbers from here on, so that those below stay free for starting jobs.
 const PIDFDS_FROM: i32 = 1024;
 
@@ -49,10 +51,19 @@ impl Server {
             }
         }
         if let Some(limit) = limit {
+            self.drop_old_timers();
             self.timers.insert((proc::since_boot() + limit, key, Due::Limit));
         }
         self.announce(key);
         Ok(())
+    }
+
+    /// Jobs mostly end long before their limit: what is kept for them must not become more and more.
+    fn drop_old_timers(&mut self) {
+        if self.timers.len() > MAX_OLD_TIMERS + 2 * self.table.jobs.len() {
+            let jobs = &self.table.jobs;
+            self.timers.retain(|(_, key, _)| jobs.contains_key(key));
+        }
     }
 
     fn note_start(&mut self, key: JobKey, rank: u32, pid: u32, group: Option<u32>) {

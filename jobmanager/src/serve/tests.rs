@@ -300,6 +300,35 @@ async fn describes_and_lists_its_jobs() {
     service.stop().await;
 }
 
+/// What `status -v` shows: each file that has been tried, where it stands, and what came in its way.
+#[tokio::test]
+async fn lists_how_far_each_file_is() {
+    let world = World::new();
+    let mut alice = Interactive::new(&world, "Alice").await;
+    let mut service = Service::start(&world, 3600).await;
+    let folder = world.folder.path().join("home");
+    std::fs::write(folder.join("there"), "12345").unwrap();
+    let url = alice.server.url().to_owned();
+    let rsl = format!(
+        "&(executable=/bin/true)(directory={dir})(file_stage_in=({url}{dir}/missing x)({url}{dir}/there y))",
+        dir = folder.display()
+    );
+    let (_, last) = alice.run(&service, &rsl).await;
+    assert_eq!((last.state, last.failure.0), (JobState::Failed, 135));
+    let jobs = service.control.list(v1::ListRequest {}).await.unwrap().into_inner().jobs;
+    let shown: Vec<_> = jobs[0]
+        .files
+        .iter()
+        .map(|file| (file.attribute.as_str(), file.number, file.to.as_str(), file.stage()))
+        .collect();
+    // They go at the same time, so the good one may have been broken off.
+    assert!(shown.contains(&("file_stage_in", 0, "x", v1::FileStage::Failed)), "{shown:?}");
+    let failed = jobs[0].files.iter().find(|file| file.number == 0).unwrap();
+    assert!(failed.trouble.contains("404") && failed.attempts == 1, "{failed:?}");
+    assert_eq!(failed.from, format!("{url}{}/missing", folder.display()));
+    service.stop().await;
+}
+
 #[tokio::test]
 async fn an_idle_manager_ends_and_the_next_one_starts() {
     let world = World::new();

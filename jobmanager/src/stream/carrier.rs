@@ -5,7 +5,7 @@ use super::{
     connections::Connections,
     position::{Kind, Position, Standing, Step},
     source::{BLOCK, Source},
-    watcher::Watching,
+    watcher::{Watcher, Watching},
 };
 use crate::{job::Failure, launch::JobKey, site::Site};
 use gass::{Client, GassError, Url};
@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, ReadBuf},
+    io::{AsyncRead, ReadBuf},
     sync::watch,
     time::{sleep, timeout},
 };
@@ -61,7 +61,9 @@ pub(super) struct Carrier {
     pub(super) url: Url,
     pub(super) kind: Kind,
     pub(super) source: Source,
-    pub(super) growing: Watching,
+    pub(super) watcher: Arc<Watcher>,
+    /// The source, once the job has run for a while.
+    pub(super) growing: Option<Watching>,
     pub(super) over: watch::Receiver<bool>,
     pub(super) common: Arc<Common>,
 }
@@ -118,8 +120,10 @@ struct State {
     failures: u32,
     /// Appends to a file so far.
     bursts: u32,
-    /// The server is of our make.
+    /// The server is of our make, it says.
     ours: bool,
+    /// Something has been appended that the server has not been asked about.
+    unverified: bool,
 }
 
 impl Carrier {
@@ -127,13 +131,19 @@ impl Carrier {
     /// out; once it is over, the first failure ends this, and another carrier may take up where this one stopped.
     pub(super) async fn run(mut self) -> Result<u64, CarryError> {
         let position = self.source.position().await.map_err(|error| self.local(error))?;
-        let mut state = State { position, failures: 0, bursts: 0, ours: false };
+        let mut state = State { position, failures: 0, bursts: 0, ours: false, unverified: false };
         self.unless_over(sleep(START)).await;
+        if !self.is_over() {
+            self.growing = Some(self.watcher.watch(&self.source.output));
+        }
         loop {
             // In this order: when it is over, the length is final.
             let over = self.is_over();
             let length = self.source.length().await;
             match state.position.next(self.kind, length, over) {
+                Step::Done if self.has_lost_some(&mut state, length).await => {
+                    self.record(&mut state, Position { sent: 0, standing: Standing::Open }).await?;
+                }
                 Step::Done => return Ok(length),
                 Step::Wait => self.wait(state.position.standing).await,
                 // Boxed: most carriers have nothing to carry most of the time, and should be small then.
@@ -159,7 +169,7 @@ impl Carrier {
             return is_over(&mut over).await;
         }
         tokio::select! {
-            () = self.growing.grown() => {}
+            () = grown(&mut self.growing) => {}
             () = is_over(&mut over) => {}
         }
     }
@@ -183,6 +193,22 @@ impl Carrier {
         }
     }
 
+    /// Asks a server of our make whether the appended file is as long as it should be. One that cannot tell is believed.
+    async fn has_lost_some(&mut self, state: &mut State, length: u64) -> bool {
+        if self.kind == Kind::Sink || !state.ours || !std::mem::take(&mut state.unverified) {
+            return false;
+        }
+        let _place = self.common.connections.enter(&mut self.over).await;
+        let Ok(client) = self.client().await else { return false };
+        match client.held(&self.url, &Expect::Myself, self.stall()).await {
+            Ok(Some(held)) if held != length => {
+                tracing::warn!(job = %self.job, url = self.source.url, held, length, "the receiver lost output");
+                true
+            }
+            _ => false,
+        }
+    }
+
     async fn client(&self) -> Result<Client, CarryError> {
         (self.common.clients)(self.identity.clone()).await.map_err(CarryError::Credential)
     }
@@ -193,13 +219,7 @@ impl Carrier {
         // A sink shows what comes, so it counts as there.
         let sent = if self.kind == Kind::Sink { length } else { 0 };
         self.record(state, Position { sent, standing: Standing::Open }).await?;
-        let file = tokio::fs::File::open(&self.source.output).await;
-        let file: Box<dyn AsyncRead + Unpin + Send> = match file {
-            Ok(file) => Box::new(file.take(length)),
-            // The job has not written anything, or its output was removed; there is nothing more to send.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Box::new(tokio::io::empty()),
-            Err(error) => return Err(self.local(error)),
-        };
+        let file = self.source.beginning(length).await.map_err(|error| self.local(error))?;
         let moved = Arc::new(AtomicU64::new(0));
         let mut counted = Counted { file, moved: Arc::clone(&moved) };
         let putting = client.put(&self.url, &Expect::Myself, &mut counted);
@@ -257,7 +277,7 @@ impl Carrier {
             }
             let mut until_over = self.over.clone();
             tokio::select! {
-                () = self.growing.grown() => {}
+                () = grown(&mut self.growing) => {}
                 () = is_over(&mut until_over) => {}
                 error = appending.spoken() => return Err(error.into()),
                 () = sleep(linger) => break,
@@ -265,6 +285,7 @@ impl Carrier {
         }
         let head = self.patiently(appending.finish()).await?;
         state.ours = head.ours;
+        state.unverified = true;
         self.record(state, Position { standing: Standing::Sure, ..state.position }).await
     }
 
@@ -356,6 +377,14 @@ fn is_flat_refusal(error: &CarryError) -> bool {
 /// 1, 2, 4 … seconds, at most `most`.
 fn doubled(times: u32, most: Duration) -> Duration {
     Duration::from_secs(1 << times.min(16)).min(most)
+}
+
+/// Waits until there is more to carry; never, when only the end is awaited.
+async fn grown(growing: &mut Option<Watching>) {
+    match growing {
+        Some(growing) => growing.grown().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for the end of the job; for ever when nobody can tell any more, because the carrier is about to be ended.

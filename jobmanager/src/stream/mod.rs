@@ -177,7 +177,8 @@ impl Streaming {
             kind: Kind::of(&url),
             source: Source { output: output.to_owned(), record, url: url.to_string() },
             url,
-            growing: self.watcher.watch(output),
+            watcher: Arc::clone(&self.watcher),
+            growing: None,
             over,
             common: Arc::clone(&self.common),
         }

@@ -223,10 +223,9 @@ mod tests {
     fn what_is_no_record_leaves_it_open() {
         let unknown = at(0, Standing::Open);
         let whole = at(77, Standing::Sure).encode(URL);
+        let torn: String = whole.chars().take(30).collect();
         assert_eq!(Position::decode(b"", URL), Position::START);
-        for wrong in
-            ["\n", "gridiron-position-2 sure 1 x\n", "gridiron-position-1 sure\n", &whole[..30], "\0\0\0"]
-        {
+        for wrong in ["\n", "gridiron-position-2 sure 1 x\n", "gridiron-position-1 sure\n", &torn, "\0\0\0"] {
             assert_eq!(Position::decode(wrong.as_bytes(), URL), unknown, "{wrong:?}");
         }
         // After STDIO_UPDATE the new destination has got nothing yet.

@@ -3,6 +3,7 @@
 
 use super::{
     Stream,
+    source::open_regular,
     watcher::{Watcher, Watching},
 };
 use crate::{
@@ -16,13 +17,12 @@ use gram::{
     GramError,
     wire::{OutputRange, OutputReply, output::MAX_OUTPUT},
 };
-use rustix::fs::OFlags;
 use std::{
     collections::HashMap,
     fs::File,
     io,
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
+    os::unix::fs::FileExt as _,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -152,7 +152,7 @@ impl Readers {
             return;
         }
         for stream in Stream::ALL {
-            let file = Place::of(job, files, stream).locate().and_then(|path| open(&path));
+            let file = Place::of(job, files, stream).locate().and_then(|path| open_regular(&path));
             let mut followed = self.followed();
             let kept: usize = followed.values().map(|followed| followed.kept.len()).sum();
             if let (Ok(file), Some(entry), true) = (file, followed.get_mut(&job.key), kept < MAX_KEPT) {
@@ -215,7 +215,7 @@ impl Readable {
     async fn part(&self, key: JobKey, range: &OutputRange) -> io::Result<OutputReply> {
         let (from, place, ended) = (range.from, self.place.clone(), self.ended);
         let kept = self.readers.kept(key, range.stream);
-        let reading = move || match (place.locate().and_then(|path| open(&path)), kept) {
+        let reading = move || match (place.locate().and_then(|path| open_regular(&path)), kept) {
             (Ok(file), _) => part_of(&file, from),
             (Err(_), Some(file)) => part_of(&file, from),
             // The job has not begun to write.
@@ -245,15 +245,6 @@ fn part_of(file: &File, from: u64) -> io::Result<OutputReply> {
     let read = file.read_at(&mut data, from)?;
     data.truncate(read);
     Ok(OutputReply { from, size, data, ..empty() })
-}
-
-/// Opens a regular file; anything else has no end that could be told.
-fn open(path: &Path) -> io::Result<File> {
-    let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"))
 }
 
 #[cfg(test)]

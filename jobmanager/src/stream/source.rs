@@ -2,13 +2,17 @@
 //! account; every touch of them happens on a thread that may wait.
 
 use super::position::{MAX_RECORD, Position};
+use rustix::fs::OFlags;
 use std::{
     fs::File,
     io::{self, Read as _},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
-use tokio::task::spawn_blocking;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    task::spawn_blocking,
+};
 
 /// Bytes read, sent and kept in memory at once, per stream.
 pub(super) const BLOCK: usize = 64 * 1024;
@@ -31,13 +35,27 @@ impl Source {
         blocking(move || Ok(std::fs::metadata(path)?.len())).await.unwrap_or(0)
     }
 
+    /// The first `length` bytes; empty when the job has not written anything, or its output was removed.
+    pub(super) async fn beginning(&self, length: u64) -> io::Result<Box<dyn AsyncRead + Unpin + Send>> {
+        if length == 0 {
+            // It may be /dev/null.
+            return Ok(Box::new(tokio::io::empty()));
+        }
+        let path = self.output.clone();
+        match blocking(move || open_regular(&path)).await {
+            Ok(file) => Ok(Box::new(tokio::fs::File::from_std(file).take(length))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(tokio::io::empty())),
+            Err(error) => Err(error),
+        }
+    }
+
     /// How far the destination has got.
     pub(super) async fn position(&self) -> io::Result<Position> {
         let (path, url) = (self.record.clone(), self.url.clone());
         blocking(move || {
             let mut record = Vec::new();
             match File::open(path) {
-                Ok(file) => file.take(MAX_RECORD as u64 + 1).read_to_end(&mut record)?,
+                Ok(file) => io::Read::take(file, MAX_RECORD as u64 + 1).read_to_end(&mut record)?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
                 Err(error) => return Err(error),
             };
@@ -58,7 +76,7 @@ impl Source {
         let source = self.clone();
         blocking(move || {
             let mut block = vec![0; BLOCK];
-            let read = File::open(&source.output)?.read_at(&mut block, from)?;
+            let read = open_regular(&source.output)?.read_at(&mut block, from)?;
             block.truncate(read);
             if let Some(position) = record.filter(|_| read > 0) {
                 let position = Position { sent: from + read as u64, ..position };
@@ -68,6 +86,15 @@ impl Source {
         })
         .await
     }
+}
+
+/// Opens a regular file. Anything else has no end that could be told, and might keep whoever opens it waiting.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"))
 }
 
 /// Records of one URL are equally long, so one write in place is all it takes; a shorter URL leaves nothing of a longer.

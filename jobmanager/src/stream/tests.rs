@@ -80,6 +80,8 @@ enum Manner {
     RefusesAll,
     /// Accepts connections and does nothing.
     Hangs,
+    /// Is of our make, and forgets the first append.
+    Loses,
     /// Closes after the first chunk of its first append.
     BreaksOnce,
 }
@@ -165,6 +167,12 @@ async fn receive(
             return None;
         }
     }
+    if head.starts_with("HEAD ") {
+        let length = content.lock().unwrap().len();
+        let reply = format!("HTTP/1.1 200 Ok\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(reply.as_bytes()).await.ok()?;
+        return stream.shutdown().await.ok();
+    }
     let is_append = head.starts_with("POST /globus-bins/GASSappend?");
     let earlier = if is_append { appends } else { puts }.fetch_add(1, Ordering::SeqCst);
     if manner == Manner::RefusesAll || (manner == Manner::RefusesAppends && is_append) {
@@ -184,7 +192,9 @@ async fn receive(
         let size = usize::from_str_radix(size.trim(), 16).unwrap();
         let mut chunk = vec![0; size + 2];
         stream.read_exact(&mut chunk).await.ok()?;
-        content.lock().unwrap().extend_from_slice(&chunk[..size]);
+        if manner != Manner::Loses || !is_append || earlier > 0 {
+            content.lock().unwrap().extend_from_slice(&chunk[..size]);
+        }
         if size == 0 {
             break;
         }
@@ -192,7 +202,8 @@ async fn receive(
             return None;
         }
     }
-    stream.write_all(b"HTTP/1.0 200 Ok\r\nServer: Globus-GASS-HTTP/1.1.0\r\n\r\n").await.ok()?;
+    let server = if manner == Manner::Loses { "Gridiron-GASS/0" } else { "Globus-GASS-HTTP/1.1.0" };
+    stream.write_all(format!("HTTP/1.0 200 Ok\r\nServer: {server}\r\n\r\n").as_bytes()).await.ok()?;
     stream.shutdown().await.ok()
 }
 
@@ -271,6 +282,19 @@ async fn an_append_that_broke_is_made_right() {
         assert_eq!(receiver.text(), "one\ntwo\nthree\n", "{path}");
         assert_eq!(receiver.puts(), puts, "{path}");
     }
+}
+
+/// A server that can be asked is asked.
+#[tokio::test]
+async fn what_a_server_of_ours_has_lost_is_sent_again() {
+    let receiver = Receiver::start(Manner::Loses).await;
+    let scene = Scene::new(&[&receiver.url("/out")]);
+    scene.start();
+    scene.print("one\n");
+    receiver.until("one\n").await;
+    scene.print("two\n");
+    scene.finish().await.unwrap();
+    assert_eq!((receiver.text().as_str(), receiver.puts(), receiver.appends()), ("one\ntwo\n", 2, 1));
 }
 
 #[tokio::test]

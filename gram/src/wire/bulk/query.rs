@@ -1,11 +1,11 @@
 //! What a job contact is asked about many jobs, and its answer.
 //!
-//! The query is an ordinary one with `jobs` and a selection before it: `jobs all status`, `jobs 17/4,17/5 cancel`. Job
-//! managers that do not know it answer "unknown query" (92), or, since the path is no job's, "unknown job" (156).
+//! The query is an ordinary one with `jobs` and a selection before it: `jobs all status`, `jobs 17/4,17/5 cancel`. What is
+//! about one job's own places (call-backs, output, credential) is asked job by job. Job managers that do not know it answer "unknown query" (92), or, since the path is no job's, "unknown job" (156).
 
 use super::results;
-use crate::wire::{Query, QueryError, WireError, body, http};
-use crate::{GramError, JobContact};
+use crate::wire::{Query, QueryError, WireError, body, excerpt, http};
+use crate::{GramError, JobContact, Signal};
 use std::fmt::{self, Write as _};
 
 /// The word that begins the query.
@@ -53,8 +53,13 @@ impl BulkQuery {
             }
         };
         match Query::parse(query)? {
-            Query::Renew => Err(malformed("credentials are renewed job by job")),
-            query => Ok(Some(Self { which, query })),
+            query @ (Query::Status | Query::Cancel) => Ok(Some(Self { which, query })),
+            Query::Signal(Signal::StdioUpdate(_) | Signal::StdioSize { .. })
+            | Query::Register { .. }
+            | Query::Unregister { .. }
+            | Query::Renew
+            | Query::Output(_) => Err(QueryError::Unknown(excerpt(text.as_bytes()))),
+            query @ Query::Signal(_) => Ok(Some(Self { which, query })),
         }
     }
 
@@ -144,7 +149,6 @@ fn answer(line: &str) -> Option<JobAnswer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Signal;
     use crate::wire::{PROTOCOL_VERSION, QueryReply};
     use proptest::prelude::*;
 
@@ -178,7 +182,9 @@ mod tests {
             ("jobs all", 91),
             ("jobs 1/x status", 91),
             ("jobs 1/2, status", 91),
-            ("jobs all renew", 91),
+            ("jobs all renew", 92),
+            ("jobs all register 1 https://h:1/", 92),
+            ("jobs all signal 7 &(stdout=a)", 92),
             ("jobs all explode", 92),
         ] {
             assert_eq!(parse(text).unwrap_err().code().0, code, "{text}");
