@@ -38,6 +38,7 @@ use crate::{
     site::Site,
     store::{Store, Stored},
     stream::Streaming,
+    timeline,
 };
 use batch::{Batch, Entry};
 use expiry::Expiry;
@@ -282,6 +283,13 @@ impl<S: Scheduler> Manager<S> {
             Message::Output { key, identity, stream, reply } => {
                 self.tell_output(key, &identity, stream, reply);
             }
+            Message::Timeline { key, identity, reply } => {
+                let asked = self.jobs.get(&key).filter(|entry| !entry.fresh).map(|entry| &entry.job);
+                if let Some(job) = asked.filter(|job| job.origin.identity == identity.as_str()) {
+                    // The asker may have gone.
+                    let _ = reply.send(Box::new(timeline::report(job, self.clock.now())));
+                }
+            }
             Message::Restart { key, identity, scheduler, restart, reply } => {
                 self.restart(key, &identity, &scheduler, restart, reply);
             }
@@ -306,7 +314,9 @@ impl<S: Scheduler> Manager<S> {
             }
             Message::Told { key, url, number, delivered } => {
                 self.outgoing.sent(key, url.clone(), delivered);
-                self.take(key, Event::Told { url, number }, None);
+                let event =
+                    if delivered { Event::Told { url, number } } else { Event::GivenUp { url, number } };
+                self.take(key, event, None);
             }
             Message::List(reply) => {
                 // The asker may have gone.
