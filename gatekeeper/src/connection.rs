@@ -151,7 +151,7 @@ pub async fn serve(accepted: Accepted, site: &Site, door: &Door, keys: &KeyPool)
             record.warning = stream.peer().tolerated.first().map(ToString::to_string);
             let conversation = Conversation::new(stream, since, record, asker, delegated);
             match &place {
-                Ok(Guest { .. }) => conversation.converse(site, &door.subject).await,
+                Ok(Guest { .. }) => Box::pin(conversation.converse(site, &door.subject)).await,
                 Err(crowded) => conversation.refuse(&Refusal::Crowded(*crowded)).tell(site).await,
             }
         }
