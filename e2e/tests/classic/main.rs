@@ -28,8 +28,9 @@ fn help_explains_every_option_of_the_original() {
     let Some(pair) = Pair::new() else { return };
     for program in PROGRAMS {
         let (stock, ours) = pair.run(&[program, "-help"]);
-        // 0 but for globus-url-copy, which ends with 1.
-        assert_eq!(ours.code, stock.code, "{ours:#?}");
+        // globus-url-copy ends with 1; the stock globus-gass-cache-destroy has no help, which is no example to follow.
+        let expected = if *program == "globus-gass-cache-destroy" { 0 } else { stock.code };
+        assert_eq!(ours.code, expected, "{ours:#?}");
         let mut known = options(&(stock.stdout + &stock.stderr));
         known.remove("-resource-manger"); // a slip of the pen in the stock text
         if program.starts_with("globus-job-") {
@@ -49,6 +50,8 @@ fn help_explains_every_option_of_the_original() {
 #[test]
 fn help_and_version_go_where_the_original_puts_them() {
     let Some(pair) = Pair::new() else { return };
+    // Without it, the stock globus-gass-server begins with a warning.
+    pair.share_proxy();
     let (mut lines, mut versions): (Vec<[&str; 2]>, Vec<[&str; 2]>) = Default::default();
     // The stock globus-gass-cache-destroy knows no such options: its help is a failure.
     for program in PROGRAMS.iter().filter(|program| **program != "globus-gass-cache-destroy") {
