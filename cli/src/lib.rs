@@ -10,6 +10,7 @@
     reason = "the comments of clap arguments are help texts for a terminal: `host[:port]`, `/tmp/x509up_u<uid>`"
 )]
 
+pub mod bundle;
 pub mod cache;
 pub mod classic;
 pub mod commands;

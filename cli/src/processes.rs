@@ -36,14 +36,19 @@ pub fn stop_site(file: &Path) -> Result<usize, Failure> {
     Ok(stopped)
 }
 
+/// The daemons of the site file, each with its role.
+pub fn daemons(file: &Path) -> Result<Vec<(&'static str, Pid)>, Failure> {
+    let mut found = Vec::new();
+    for role in ROLES {
+        let pids = with_arguments(&[OsStr::new(role), OsStr::new("--config"), file.as_os_str()])?;
+        found.extend(pids.into_iter().map(|pid| (role, pid)));
+    }
+    Ok(found)
+}
+
 /// Whether any daemon of the site file runs.
 pub fn site_is_running(file: &Path) -> Result<bool, Failure> {
-    for role in ROLES {
-        if !with_arguments(&[OsStr::new(role), OsStr::new("--config"), file.as_os_str()])?.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(!daemons(file)?.is_empty())
 }
 
 /// Signals a process and waits until it is gone; kills it when that takes too long.
@@ -81,7 +86,7 @@ fn with_arguments(wanted: &[&OsStr]) -> Result<Vec<Pid>, Failure> {
 }
 
 /// Everything a process has started, and what that has started; children before parents' later children.
-fn descendants(ancestor: Pid) -> Result<Vec<Pid>, Failure> {
+pub fn descendants(ancestor: Pid) -> Result<Vec<Pid>, Failure> {
     let mut children: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for pid in all()? {
         let stat =

@@ -12,9 +12,11 @@ matrix!(
     a_running_job_tells_one_more_client,
     a_stopped_job_runs_on_and_is_taken_up,
     what_could_not_be_fetched_is_fetched_again,
+    who_waits_for_a_job_hears_that_it_is_let_go,
+    operations_on_a_job_that_is_not_known,
 );
 
-sites!(refusals);
+sites!(refusals, a_job_that_nobody_collects_is_parked);
 
 /// Restarts a job and follows it to its end.
 #[track_caller]
@@ -95,6 +97,76 @@ fn a_stopped_job_runs_on_and_is_taken_up(world: &World) {
     assert_eq!((refused.code, &*refused.stderr), (94, "Error canceling job\n"), "{refused:#?}");
     world.write("go", "");
     ends_well(&restart(world, &job, ""));
+}
+
+fn who_waits_for_a_job_hears_that_it_is_let_go(world: &World) {
+    let script = world.script(
+        "tell",
+        "#!/bin/sh\necho $GLOBUS_GRAM_JOB_CONTACT >\"$1.new\"; mv \"$1.new\" \"$1\"\nuntil test -e \"$2\"; do sleep 0.1; done\n",
+    );
+    let (contact, go) = (world.file("contact").display().to_string(), world.file("go").display().to_string());
+    let rsl = format!("&(executable={script})(arguments={contact} {go})");
+    let waiting = world.start("globusrun", ["-q", "-r", world.contact(), &rsl]);
+    let deadline = std::time::Instant::now() + e2e::command::DEADLINE;
+    while !world.file("contact").exists() {
+        assert!(std::time::Instant::now() < deadline, "the job does not start");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let job = world.read("contact").trim().to_owned();
+    world.until_status(&job, "ACTIVE");
+    world.run("globusrun", ["-stop-manager", &job]).is(0, "", "");
+    let out = waiting.finish();
+    let why = "GRAM Job failed because the job manager was sent a stop signal (job is still running) (error code 130)";
+    assert_eq!((out.code, out.stderr.lines().next()), (130, Some(why)), "{out:#?}");
+    world.write("go", "");
+}
+
+fn operations_on_a_job_that_is_not_known(world: &World) {
+    let job = waiting_job(world, "");
+    let path: Vec<&str> = job.splitn(4, '/').collect();
+    let unknown = format!("https://{}/1/2/", path.get(2).copied().unwrap_or_default());
+    world.run("globusrun", ["-status", &unknown]).is(0, "DONE\n", "");
+    world.run("globusrun", ["-kill", &unknown]).is(156, "", "Error canceling job\n");
+    world.run("globusrun", ["-refresh-proxy", &unknown]).is(10, "", "");
+    let stopped = world.run("globusrun", ["-stop-manager", &unknown]);
+    assert_eq!(stopped.code, 156, "{stopped:#?}");
+    assert!(stopped.stderr.starts_with("Error stopping job manager: the job contact string"), "{stopped:#?}");
+    world.write("go", "");
+}
+
+/// Somebody is registered who does not send the second commit.
+fn a_job_that_nobody_collects_is_parked(world: &World) {
+    let alice = world.speaker(&world.pki.alice);
+    let reply = alice.submit(world.contact(), "&(executable=/bin/true)(two_phase=5)(expiration=60)");
+    let job = reply.field("job-manager-url").unwrap_or_default().to_owned();
+    // Nobody is there, which makes no difference.
+    assert_eq!(alice.ask(&job, "register 1048575 https://localhost:9/").number("failure-code"), 0);
+    assert_eq!(alice.ask(&job, "signal 5 commit").number("failure-code"), 0);
+    alice.ask_until(&job, |reply| reply.number("status") == 8);
+    // Parked, it takes no first commit; before, it does.
+    let deadline = std::time::Instant::now() + e2e::command::DEADLINE;
+    while alice.ask(&job, "signal 5 commit").number("failure-code") != 94 {
+        assert!(std::time::Instant::now() < deadline, "it is never parked");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    assert_eq!(alice.ask(&job, "status").number("status"), 8, "still told");
+    assert_eq!(alice.ask(&job, "cancel").number("failure-code"), 94);
+    assert_eq!(alice.ask(&job, "signal 10 commit").number("failure-code"), 0, "still taken");
+    let gone = alice.ask_until(&job, |reply| reply.number("failure-code") != 0);
+    assert_eq!(gone.number("failure-code"), 156);
+}
+
+/// Parked, and not collected for as long as the request says.
+#[test]
+fn a_parked_job_expires() {
+    let Some(world) = World::new(Kind::Ours, Kind::Ours, &e2e::world::Setup::default()) else { return };
+    let alice = world.speaker(&world.pki.alice);
+    let reply = alice.submit(world.contact(), "&(executable=/bin/true)(two_phase=2)(expiration=2)");
+    let job = reply.field("job-manager-url").unwrap_or_default().to_owned();
+    alice.ask(&job, "register 1048575 https://localhost:9/");
+    alice.ask(&job, "signal 5 commit");
+    let gone = alice.ask_until(&job, |reply| reply.number("failure-code") != 0);
+    assert_eq!((gone.number("status"), gone.number("failure-code")), (0, 156));
 }
 
 fn what_could_not_be_fetched_is_fetched_again(world: &World) {

@@ -117,7 +117,11 @@ impl Cache {
             match blocking(move || claim.publish()).await? {
                 Published::Yes(path) => {
                     let cache = self.clone();
-                    blocking(move || cache.make_room()).await?;
+                    blocking(move || {
+                        cache.make_room();
+                        Ok(())
+                    })
+                    .await?;
                     return Ok(path);
                 }
                 Published::Overtaken(download) => earlier = Some(download),

@@ -55,8 +55,9 @@ use tokio::task::JoinHandle;
 pub const GREETING: Duration = Duration::from_secs(30);
 /// How long a peer may take nothing of what is sent to it.
 pub const STALLED: Duration = Duration::from_secs(300);
-/// Most connections at once. Jobs of one site stream their output from one address, as one identity.
-pub const BOUNDS: Bounds = Bounds { strangers: 128, guests: 4096, per_address: 4096, per_identity: 4096 };
+/// Most connections at once. Jobs of one site stream their output from one address, as one identity, and many may end in the
+/// same second.
+pub const BOUNDS: Bounds = Bounds { strangers: 1024, guests: 4096, per_address: 4096, per_identity: 4096 };
 /// Longest header block, in bytes.
 pub const MAX_HEADERS: usize = 64 * 1024;
 /// How long to wait after a failed accept (out of descriptors), so as not to spin.

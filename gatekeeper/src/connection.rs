@@ -204,7 +204,8 @@ where
     async fn converse(self, site: &Site, ourselves: &str) {
         let answered = match self.decide(site).await {
             Ok(permitted) if matches!(permitted.step.operation, Operation::Jobs(_)) => {
-                return permitted.carry_out_batches(site, ourselves).await;
+                // Rare, and larger than all the rest.
+                return Box::pin(permitted.carry_out_batches(site, ourselves)).await;
             }
             Ok(permitted) => permitted.carry_out(site, ourselves).await,
             Err(refused) => refused,

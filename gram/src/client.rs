@@ -8,7 +8,7 @@ use crate::wire::{
     self, JobReply, JobRequest, OutputRange, OutputReply, Query, QueryReply, ReplyHead, VersionReply,
     WireError, body, reply, request,
 };
-use crate::{GramError, JobContact, JobState, ResourceContact, Signal, StateMask};
+use crate::{GramError, JobContact, JobState, ResourceContact, Signal, StateMask, Timeline};
 use gsi::connection::ConnectionError;
 use gsi::{Connector, Credential, DelegationMode, Expect, GsiError, SecureStream, TrustDirectory};
 use std::time::Duration;
@@ -198,6 +198,20 @@ impl Client {
     pub async fn signal(&self, job: &JobContact, signal: &Signal) -> Result<JobStatus, ClientError> {
         let query = Query::Signal(signal.clone());
         Self::accepted(job, self.query(job, &query, SLOW_ANSWER).await?)
+    }
+
+    /// What has happened to the job so far. None: its job manager does not know the question, as stock ones (92).
+    pub async fn timeline(&self, job: &JobContact) -> Result<Option<Timeline>, ClientError> {
+        let peer = Peer::Job(job);
+        let message = Query::Timeline.encode(&job.path(), &job.host);
+        let stream = self.open(peer, DelegationMode::None).await?;
+        let asked =
+            async { Ok::<_, Failure>(wire::timeline::decode(&ask(stream, &message, ANSWER).await?)?) };
+        match asked.await.map_err(|failure| peer.explain(failure))? {
+            Ok(timeline) => Ok(Some(timeline)),
+            Err(GramError::INVALID_JOB_QUERY) => Ok(None),
+            Err(code) => Err(peer.explain(Failure::Refused(code, None))),
+        }
     }
 
     /// Reads a part of the job's output while it runs; only job managers of ours can tell (others answer 92).

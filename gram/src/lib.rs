@@ -6,6 +6,7 @@
 //! | [`contact`] | where a gatekeeper, a job, a call-back listener is reached |
 //! | [`error`] | the 168 error numbers, their symbols and texts |
 //! | [`state`], [`signal`] | job states and masks; the ten signals |
+//! | [`timeline`] | a job's life as its manager tells it, an extension of ours |
 //! | [`version`] | the version strings of replies |
 //! | [`wire`] | messages as bytes, no I/O |
 //! | [`endpoint`] | dialling and listening |
@@ -24,6 +25,7 @@ pub mod error;
 pub mod exchange;
 pub mod signal;
 pub mod state;
+pub mod timeline;
 pub mod version;
 pub mod wire;
 
@@ -32,3 +34,4 @@ pub use error::GramError;
 pub use gsi::endpoint;
 pub use signal::Signal;
 pub use state::{JobState, StateMask};
+pub use timeline::Timeline;

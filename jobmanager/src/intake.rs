@@ -12,6 +12,7 @@ use crate::{
     scheduler::Scheduler,
     site::Site,
     staging,
+    timeline::Timeline,
 };
 use gram::{GramError, JobState, control::v1};
 use gsi::Credential;
@@ -181,6 +182,7 @@ pub(crate) async fn accept<S: Scheduler>(
         redirected: None,
         progress: None,
         cache_tag: None,
+        timeline: Timeline::default(),
         spec,
     };
     let code = job.accepted_with();

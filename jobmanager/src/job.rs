@@ -8,6 +8,7 @@ use crate::{
     launch::{JobKey, JobType},
     octets::Octets,
     scheduler::SchedulerId,
+    timeline::Timeline,
 };
 use gram::{GramError, JobState};
 use jiff::Timestamp;
@@ -40,6 +41,9 @@ pub struct Job {
     pub contacts: Vec<Registration>,
     /// How many updates the contacts have been sent so far; numbers the next one.
     pub updates: u32,
+    /// What has happened to it.
+    #[serde(default, skip_serializing_if = "Timeline::is_empty")]
+    pub timeline: Timeline,
     /// The owner's credential ends soon or has ended (gram.md §13): the contacts have been told so, and no file is moved until
     /// there is another. The job itself runs on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -571,6 +575,7 @@ pub(crate) mod tests {
             scheduler_id: None,
             contacts: vec![Registration { url: "https://vm:2/".into(), mask: 0xF_FFFF, owed: None }],
             updates: 0,
+            timeline: Timeline::default(),
             lapsed: false,
             redirected: None,
             progress: None,

@@ -17,6 +17,7 @@
 //! | [`staging`] | moving its files |
 //! | [`stream`] | output while the job runs: to its URLs, and to whoever reads it |
 //! | [`launch`], [`scheduler`], [`reaper`] | running jobs |
+//! | [`timeline`] | what has happened to a job, for its owner |
 //! | [`store`] | durability |
 //! | [`clock`] | the time that deadlines are kept in |
 //! | [`account`], [`site`], [`config`] | who and where we are |
@@ -46,6 +47,7 @@ pub mod site;
 pub mod staging;
 pub mod store;
 pub mod stream;
+pub mod timeline;
 
 pub use config::Config;
 pub use serve::run;

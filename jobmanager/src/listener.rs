@@ -12,7 +12,7 @@ use gram::{
     GramError, JobState,
     exchange::{self, ExchangeError},
     wire::{
-        MAX_BODY, OutputRange, Query, QueryReply,
+        self, MAX_BODY, OutputRange, Query, QueryReply,
         bulk::{BulkQuery, MAX_QUERY},
     },
 };
@@ -127,6 +127,7 @@ impl Serving {
         tracing::debug!(job = %key, %query, "query");
         match query {
             Query::Renew => self.renew(identity, stream, key).await.encode(),
+            Query::Timeline => self.timeline(identity, key).await,
             Query::Output(range) => self.read_output(identity, key, range).await,
             query => self.ask(identity, key, query).await.encode(),
         }
@@ -148,6 +149,18 @@ impl Serving {
             Err(GramError::JOB_CONTACT_NOT_FOUND) => QueryReply::unknown_job().encode(),
             Err(code) => QueryReply::failed(code).encode(),
         }
+    }
+
+    /// Tells what has happened to a job.
+    async fn timeline(&self, identity: &Identity, key: JobKey) -> Vec<u8> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Timeline { key, identity: identity.subject.clone(), reply };
+        if self.inbox.send(message).await.is_err() {
+            return QueryReply::unknown_job().encode();
+        }
+        let Ok(mut timeline) = answer.await else { return QueryReply::unknown_job().encode() };
+        timeline.credential.until = Some(identity.current().credential.expires());
+        wire::timeline::encode(&timeline)
     }
 
     /// Passes a query to the manager.
@@ -186,7 +199,7 @@ impl Serving {
             }
         };
         match renewed {
-            Ok(()) => self.ask(identity, key, Query::Status).await,
+            Ok(()) => self.ask(identity, key, Query::Renew).await,
             Err(code) => QueryReply::failed(code),
         }
     }

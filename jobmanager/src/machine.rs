@@ -31,6 +31,7 @@ use crate::{
     job::{Failure, FileProgress, Job, Notice, Phase},
     request::StdioUpdate,
     scheduler::{Outcome, SchedulerId},
+    timeline,
 };
 use gram::{GramError, JobState, wire::Query};
 use jiff::{SignedDuration, Timestamp};
@@ -82,8 +83,15 @@ pub enum Event {
     StagedOut(Result<(), Failure>),
     /// What was to be removed is removed, as far as that can be done.
     Cleaned,
-    /// A contact has confirmed this update (or is given up).
+    /// A contact has confirmed this update.
     Told {
+        /** the contact */
+        url: String,
+        /** [`Notice::number`] */
+        number: u32,
+    },
+    /// A contact is given up, which was to have this update.
+    GivenUp {
         /** the contact */
         url: String,
         /** [`Notice::number`] */
@@ -193,8 +201,10 @@ impl Answer {
 
 /// Takes one event.
 pub fn step(job: Job, event: Event, now: Timestamp) -> (Job, Vec<Action>) {
+    let before = timeline::Before::of(&job, &event);
     let mut turn = Turn { job, now, changed: false, actions: Vec::new() };
     turn.take(event);
+    turn.changed |= before.note(&mut turn.job, &turn.actions, now);
     if turn.changed {
         turn.actions.insert(0, Action::Save);
     }
@@ -229,7 +239,7 @@ impl Turn {
             Event::FileMoved(file) => self.file_moved(file),
             Event::StagedOut(result) => self.staged_out(result),
             Event::Cleaned => self.cleaned(),
-            Event::Told { url, number } => self.told(&url, number),
+            Event::Told { url, number } | Event::GivenUp { url, number } => self.told(&url, number),
             Event::Deadline => self.deadline(),
             Event::CredentialEnds => self.lapse(),
             Event::CredentialRenewed => self.revive(),

@@ -39,6 +39,7 @@ use crate::{
     staging::Room,
     store::{Store, Stored},
     stream::Streaming,
+    timeline,
 };
 use batch::{Batch, Entry};
 use expiry::Expiry;
@@ -237,14 +238,14 @@ impl<S: Scheduler> Manager<S> {
     /// not been told to anyone.
     async fn finish_saves(&mut self, messages: &mut mpsc::Receiver<Message>) {
         let until = Instant::now() + LAST_SAVES;
-        let is_saving = |entry: &Box<Entry>| entry.saving.is_some();
+        let is_saving = |entry: &Entry| entry.saving.is_some();
         let keys = self.jobs.iter().filter(|(_, entry)| is_saving(entry)).map(|(key, _)| *key);
         let mut saving: HashSet<JobKey> = keys.collect();
         while !saving.is_empty() {
             match tokio::time::timeout_at(until, messages.recv()).await {
                 Ok(Some(Message::Saved { key, result })) => {
                     self.saved(key, result);
-                    if !self.jobs.get(&key).is_some_and(is_saving) {
+                    if !self.jobs.get(&key).is_some_and(|entry| is_saving(entry)) {
                         saving.remove(&key);
                     }
                 }
@@ -283,6 +284,13 @@ impl<S: Scheduler> Manager<S> {
             Message::Output { key, identity, stream, reply } => {
                 self.tell_output(key, &identity, stream, reply);
             }
+            Message::Timeline { key, identity, reply } => {
+                let asked = self.jobs.get(&key).filter(|entry| !entry.fresh).map(|entry| &entry.job);
+                if let Some(job) = asked.filter(|job| job.origin.identity == identity.as_str()) {
+                    // The asker may have gone.
+                    let _ = reply.send(Box::new(timeline::report(job, self.clock.now())));
+                }
+            }
             Message::Restart { key, identity, scheduler, restart, reply } => {
                 self.restart(key, &identity, &scheduler, restart, reply);
             }
@@ -293,9 +301,8 @@ impl<S: Scheduler> Manager<S> {
             Message::Bulk(ask) => self.hear_bulk(ask),
             Message::Renew { key, credential, reply } => self.renew(key, *credential, reply),
             Message::Happened { key, event, asker, move_number } => {
-                let is_current =
-                    |entry: &Box<Entry>| move_number.is_none_or(|number| number == entry.move_number);
-                if self.jobs.get(&key).is_some_and(is_current) {
+                let is_current = |entry: &Entry| move_number.is_none_or(|number| number == entry.move_number);
+                if self.jobs.get(&key).is_some_and(|entry| is_current(entry)) {
                     self.take(key, event, asker);
                 }
             }
@@ -308,7 +315,9 @@ impl<S: Scheduler> Manager<S> {
             }
             Message::Told { key, url, number, delivered } => {
                 self.outgoing.sent(key, url.clone(), delivered);
-                self.take(key, Event::Told { url, number }, None);
+                let event =
+                    if delivered { Event::Told { url, number } } else { Event::GivenUp { url, number } };
+                self.take(key, event, None);
             }
             Message::List(reply) => {
                 // The asker may have gone.
@@ -406,8 +415,8 @@ impl<S: Scheduler> Manager<S> {
 
     fn forget_oldest(&mut self) {
         let Some(oldest) = self.finished.pop_front() else { return };
-        let is_over = |entry: &Box<Entry>| matches!(entry.job.phase, Phase::Over { .. });
-        if self.jobs.get(&oldest).is_some_and(is_over) {
+        let is_over = |entry: &Entry| matches!(entry.job.phase, Phase::Over { .. });
+        if self.jobs.get(&oldest).is_some_and(|entry| is_over(entry)) {
             self.take(oldest, Event::Deadline, None);
         }
     }

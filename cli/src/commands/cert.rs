@@ -204,7 +204,8 @@ fn describe(certificate: &Certificate) -> String {
     text
 }
 
-fn as_json(path: &Path, certificate: &Certificate) -> Value {
+/// The facts of a certificate; none is secret.
+pub(crate) fn as_json(path: &Path, certificate: &Certificate) -> Value {
     json!({
         "path": path,
         "subject": certificate.subject().subject().as_str(),

@@ -14,7 +14,7 @@ use gass::{
     Client, GassError,
     copy::{
         Options, Place,
-        many::{Outcome, PARALLEL},
+        many::{Many, Outcome, PARALLEL},
         retry,
     },
 };
@@ -22,7 +22,7 @@ use gsi::{Expect, Subject};
 use indicatif::ProgressBar;
 use plan::Plan;
 use serde_json::json;
-use std::{ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Copy files: https: and http: URLs of GASS servers, file: URLs, paths, and - for standard input or output
 ///
@@ -166,13 +166,10 @@ impl Args {
         let seen = Arc::clone(&progress);
         let each = |outcome: Outcome| {
             progress.ended();
-            let Some(failure) = show(ui, &progress, outcome, self.keep_going) else {
-                return ControlFlow::Continue(());
-            };
-            failures.push(failure);
-            if self.keep_going { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            failures.extend(show(ui, &progress, outcome, self.keep_going));
         };
-        client.copy_all(transfers, self.parallel, options, seen, each).await;
+        let many = Many { parallel: self.parallel, keep_going: self.keep_going };
+        client.copy_all(transfers, many, options, seen, each).await;
         progress.clear();
         let failed = failures.len();
         match failures.into_iter().next() {

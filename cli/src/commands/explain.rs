@@ -1,5 +1,7 @@
-//! `gridiron explain`: would the site let them in, as whom, and by which line of which file? Asked of the code that the
-//! gatekeeper asks.
+//! `gridiron explain`: why is a job where it is (`job.rs`)? Would the site let them in, as whom, and by which line of which
+//! file? That is asked of the code that the gatekeeper asks.
+
+mod job;
 
 use crate::{
     exit::Exit,
@@ -26,12 +28,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Say whether a site would let somebody in, as whom, and by which line of which file
+/// Say in words why a job is where it is; or whether a site would let somebody in, as whom, by which line of which file
 ///
-/// Ends with 0 when they are let in, and with 1 when they are refused; then the code, the reason, and the file and line that
+/// With `subject`, `cert` or `proxy` it ends with 0 when they are let in, and with 1 when they are refused; then the code, the reason, and the file and line that
 /// decided are told as the audit file would have them (docs/refusals.md).
 #[derive(Debug, clap::Args)]
+#[command(
+    subcommand_negates_reqs = true,
+    after_help = "Examples:\n  gridiron explain https://grid.example.org:40001/16213/5981/\n  \
+        gridiron explain cert ~/.globus/usercert.pem"
+)]
 pub struct Args {
+    /// Job contact: say why this job is where it is, and what you can do
+    #[arg(required = true, value_name = "JOB")]
+    job: Option<String>,
     /// Site file [default: $GRIDIRON_CONFIG, ./gridiron.toml, /etc/gridiron/gridiron.toml]
     #[arg(short, long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
@@ -42,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", global = true)]
     account: Option<String>,
     #[command(subcommand)]
-    who: Who,
+    who: Option<Who>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -69,13 +79,24 @@ enum Who {
 
 impl Args {
     pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        match (&self.job, &self.who) {
+            (Some(contact), None) => job::run(ui, contact),
+            (None, Some(who)) => self.judge(ui, who),
+            (Some(_), Some(_)) => Err(Failure::new(Exit::Usage, "one question at a time, please")
+                .try_this("a job contact, or one of: subject, cert, proxy")),
+            (None, None) => Err(Failure::new(Exit::Usage, "explain what?")
+                .try_this("gridiron explain JOB; or see gridiron explain --help")),
+        }
+    }
+
+    fn judge(&self, ui: &Ui, who: &Who) -> Result<Exit, Failure> {
         let site = site::load(&site::find(self.config.as_deref()))?;
         let rules = SiteRules::ours(&site.gatekeeper).map_err(|error| {
             Failure::new(Exit::Configuration, error.to_string()).try_this("gridiron check")
         })?;
-        let target = Target { service: self.service, account: self.account, ping: false };
+        let target = Target { service: self.service.clone(), account: self.account.clone(), ping: false };
         let now = Timestamp::now();
-        let mut verdict = match &self.who {
+        let mut verdict = match who {
             Who::Subject { name } => {
                 let asker = Asker::named(Subject::new(name.as_str()));
                 Verdict::of(Vec::new(), Ok(asker), &rules, &target, now)

@@ -33,6 +33,7 @@ pub mod serve;
 pub mod signal;
 pub mod status;
 pub mod submit;
+pub mod support_bundle;
 
 use crate::{exit::Exit, failure::Failure, logging, ui::Ui};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -65,6 +66,7 @@ enum Command {
     Check(check::Args),
     Audit(audit::Args),
     Explain(explain::Args),
+    SupportBundle(support_bundle::Args),
     Run(run::Args),
     Submit(submit::Args),
     Status(status::Args),
@@ -135,6 +137,7 @@ impl Command {
             Command::Check(args) => args.run(ui)?,
             Command::Audit(args) => args.run(ui)?,
             Command::Explain(args) => args.run(ui)?,
+            Command::SupportBundle(args) => args.run(ui)?,
             Command::Run(args) => return args.run(ui),
             Command::Submit(args) => args.run(ui)?,
             Command::Status(args) => args.run(ui)?,

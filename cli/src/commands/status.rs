@@ -1,5 +1,7 @@
 //! `gridiron status`: what jobs are doing.
 
+mod verbose;
+
 use super::arguments;
 use crate::{
     exit::Exit,
@@ -20,10 +22,14 @@ use serde_json::{Value, json};
 #[command(after_help = "Examples:
   gridiron status https://grid.example.org:40001/16213/5981/
   gridiron status --state failed --state active
+  gridiron status -v --json $JOB | jq '.timeline.events[]'
 
 A finished job is forgotten by its site, so a job that is not known there any more is DONE.
 Many jobs of one site are asked about in one question where the site knows how.")]
 pub struct Args {
+    /// Tell everything that has happened to them: states, files, signals, the credential (a Gridiron site only)
+    #[arg(short, long)]
+    verbose: bool,
     /// Job contacts, as printed by `submit`, `run` and `list`
     #[arg(required_unless_present_any = ["all", "state"], value_name = "JOB")]
     jobs: Vec<String>,
@@ -40,6 +46,10 @@ impl Args {
         let texts = if self.jobs.is_empty() { arguments::recorded_jobs(ui)? } else { self.jobs };
         let jobs = arguments::jobs(&texts)?;
         let session = Session::open()?;
+        if self.verbose {
+            let named: Vec<_> = texts.into_iter().zip(jobs).collect();
+            return verbose::run(ui, &session, &named, &self.state);
+        }
         let bar = ui.progress("asking");
         let answers = block_on(async { Ok(many::ask(&session.client, &jobs, Question::Status).await) })?;
         bar.finish_and_clear();

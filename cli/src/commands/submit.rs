@@ -46,7 +46,7 @@ pub struct Args {
 impl Args {
     pub(super) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         if self.array.is_some() || self.list.is_some() || self.request.file.len() > 1 {
-            return batch::run(self, ui);
+            return batch::run(&self, ui);
         }
         let contact = self.request.resource.contact()?;
         let spec = output::kept_there(self.request.spec()?, &uuid::Uuid::new_v4().to_string(), false);

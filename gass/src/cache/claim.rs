@@ -12,6 +12,7 @@ use super::{
 };
 use std::{
     fs::OpenOptions,
+    io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -86,10 +87,13 @@ impl Wanted {
                 }
                 State::Absent => {
                     let owner = Owner::new();
-                    if content.begin(&self.url, &owner)? {
-                        return Claim::new(self.clone(), owner).map(Entered::Fill);
+                    match content.begin(&self.url, &owner) {
+                        Ok(true) => return Claim::new(self.clone(), owner).map(Entered::Fill),
+                        Ok(false) => return Ok(Entered::Busy),
+                        // A stock program removes the directory as we make it.
+                        Err(CacheError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                        Err(error) => return Err(error),
                     }
-                    return Ok(Entered::Busy);
                 }
             }
         }
@@ -222,5 +226,5 @@ fn require_file(path: &Path) -> Result<(), CacheError> {
     if file.is_file() {
         return Ok(());
     }
-    Err(at(path)(std::io::Error::other("what was fetched is not a file")))
+    Err(at(path)(io::Error::other("what was fetched is not a file")))
 }

@@ -51,11 +51,15 @@ impl Cache {
         self.shrink_to(bytes.unwrap_or(0)).map(drop)
     }
 
-    /// Removes what exceeds the limit, if there is one.
-    pub(super) fn make_room(&self) -> Result<(), CacheError> {
-        match self.limit()? {
-            Some(limit) => self.shrink_to(limit).map(drop),
-            None => Ok(()),
+    /// Removes what exceeds the limit, if there is one. What was done before stands, whatever comes of this.
+    pub(super) fn make_room(&self) {
+        let made = match self.limit() {
+            Ok(Some(limit)) => self.shrink_to(limit).map(drop),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = made {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot keep the cache below its limit");
         }
     }
 
@@ -92,7 +96,7 @@ impl Cache {
         if !content.hold(&owner)? {
             return Ok(false);
         }
-        let is_over = content.is_unreferenced(&owner)?;
+        let is_over = content.is_unreferenced(&owner).unwrap_or(false);
         if is_over || !content.release(&owner)? {
             content.discard(&owner)?;
         }

@@ -381,6 +381,16 @@ pub(super) fn read_name(path: &Path) -> Result<Option<String>, CacheError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_configuration_is_read_or_refused(text in "((type|levels|x)=?(normal|flat|[0-9]{0,2})?\\PC?\n?){0,4}") {
+            if let Ok((_, levels)) = parse(&text, Path::new("config")) {
+                prop_assert!(levels <= 4);
+            }
+        }
+    }
 
     fn layout(kind: Type, levels: usize) -> Layout {
         Layout { root: "/c".into(), kind, levels }

@@ -117,6 +117,18 @@ fn host() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_name_is_somebody_or_nobody(name in any::<String>(), stat in any::<String>()) {
+            if let Some(owner) = Owner::of(&name) {
+                prop_assert_eq!(owner.data(), name);
+                owner.parts();
+            }
+            parse_stat(&stat);
+        }
+    }
 
     #[test]
     fn this_process_lives_and_says_so() {

@@ -87,8 +87,8 @@ impl<'a> Entry<'a> {
         content.link_held(owner, &self.path(&owner.data()))
     }
 
-    /// Points links to a content that was overtaken at the one there is now.
-    fn renew(&self, content: &Content<'_>, owner: &Owner) -> Result<(), CacheError> {
+    /// Points links to a content that was overtaken or replaced at the one there is now.
+    pub(super) fn renew(&self, content: &Content<'_>, owner: &Owner) -> Result<(), CacheError> {
         let now = content.held_inode(owner)?;
         if stat(&self.data_path())?.map(|file| file.ino()) == now {
             return Ok(());

@@ -80,7 +80,7 @@ impl Cache {
     }
 
     fn found(&self, found: bool, url: &str, tag: &str) -> Result<(), CacheError> {
-        self.make_room()?;
+        self.make_room();
         if found {
             return Ok(());
         }
@@ -95,6 +95,8 @@ impl Cache {
         count: Count,
         name: &str,
     ) -> Result<bool, CacheError> {
+        // Asked before anything is held, as it may fail.
+        let is_kept = !matches!(whose, Whose::Everybody) && keep::is_kept(&self.layout, name)?;
         let mut waiting = Waiting::default();
         loop {
             let gate = Gate::enter(self.layout.root())?;
@@ -126,9 +128,8 @@ impl Cache {
                     }
                     let found = drop_all();
                     let everybody = matches!(whose, Whose::Everybody);
-                    let is_over = content.is_unreferenced(&owner)?
-                        && (everybody || found.as_ref().is_ok_and(|found| *found));
-                    if is_over && (everybody || !keep::is_kept(&self.layout, name)?) {
+                    let dropped = everybody || found.as_ref().is_ok_and(|found| *found);
+                    if dropped && !is_kept && content.is_unreferenced(&owner).unwrap_or(false) {
                         content.discard(&owner)?;
                         return found.map(|found| found || everybody);
                     }

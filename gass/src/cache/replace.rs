@@ -1,4 +1,4 @@
-//! Putting another content in the place of one, for those who come later.
+//! Putting another content in the place of one, for those who open it later.
 
 use super::{
     Cache, CacheError, Waiting,
@@ -8,6 +8,7 @@ use super::{
     gate::Gate,
     owner::Owner,
     recovery::recover,
+    reference::entries_of,
 };
 use std::{
     fs::{self, OpenOptions},
@@ -17,8 +18,8 @@ use std::{
 };
 
 impl Cache {
-    /// Makes a copy of `file` the content of the URL, if it has one: who adds a reference from now on gets this. Who has one
-    /// keeps what it had. Blocks.
+    /// Makes a copy of `file` the content of the URL, if it has one, for everybody who opens it from now on, under whichever
+    /// tag. Who has it open keeps what it has. Blocks.
     ///
     /// # Errors
     /// [`CacheError::Locked`] when somebody else works on the content for a minute, and trouble with the cache.
@@ -47,7 +48,10 @@ impl Cache {
                     waiting.pause(url)?;
                 }
                 State::Ready(_) if content.hold(&owner)? => {
-                    let filled = content.fill(&owner, &path);
+                    let filled = content.fill(&owner, &path).and_then(|()| {
+                        let entries = entries_of(&self.layout, content.mangled())?;
+                        entries.iter().try_for_each(|entry| entry.renew(&content, &owner))
+                    });
                     if !content.release(&owner)? {
                         content.discard(&owner)?;
                     }

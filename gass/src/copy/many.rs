@@ -3,7 +3,6 @@
 use super::{Copied, Options, Transfer, Watch};
 use crate::{Client, GassError};
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -12,6 +11,15 @@ use tokio::task::JoinSet;
 pub const PARALLEL: usize = 8;
 /// How many at once at most.
 pub const MAX_PARALLEL: usize = 256;
+
+/// How many copies are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Many {
+    /// At once.
+    pub parallel: usize,
+    /// Go on with the others after a failure; otherwise those that run are given up.
+    pub keep_going: bool,
+}
 
 /// What became of one of them.
 #[derive(Debug)]
@@ -23,18 +31,17 @@ pub struct Outcome {
 }
 
 impl Client {
-    /// Copies all of these, so many at a time, and tells what became of each in the order they end. When `each` breaks, the
-    /// others are given up.
+    /// Copies all of these, and tells what became of each in the order they end.
     pub async fn copy_all(
         &self,
         transfers: impl IntoIterator<Item = Transfer>,
-        parallel: usize,
+        many: Many,
         options: Options,
         watch: Arc<dyn Watch>,
-        mut each: impl FnMut(Outcome) -> ControlFlow<()>,
+        mut each: impl FnMut(Outcome),
     ) {
         let waiting: VecDeque<Transfer> = transfers.into_iter().collect();
-        let workers = parallel.clamp(1, MAX_PARALLEL).min(waiting.len());
+        let workers = many.parallel.clamp(1, MAX_PARALLEL).min(waiting.len());
         let waiting = Arc::new(Mutex::new(waiting));
         let (tell, mut told) = mpsc::channel(workers.max(1));
         // Dropped at the end, which ends those that still run.
@@ -47,6 +54,9 @@ impl Client {
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(transfer) = next else { return };
                     let result = Box::pin(client.copy(&transfer, &options, &*watch)).await;
+                    if result.is_err() && !many.keep_going {
+                        waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                    }
                     if tell.send(Outcome { transfer, result }).await.is_err() {
                         return;
                     }
@@ -55,7 +65,9 @@ impl Client {
         }
         drop(tell);
         while let Some(outcome) = told.recv().await {
-            if each(outcome).is_break() {
+            let failed = outcome.result.is_err();
+            each(outcome);
+            if failed && !many.keep_going {
                 return;
             }
         }

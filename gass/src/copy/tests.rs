@@ -423,9 +423,9 @@ async fn many_small_files_share_connections() {
     let each = |outcome: many::Outcome| {
         outcome.result.unwrap();
         ended += 1;
-        std::ops::ControlFlow::Continue(())
     };
-    Client::insecure().copy_all(transfers, 4, quickly(), Arc::new(()), each).await;
+    let many = many::Many { parallel: 4, keep_going: false };
+    Client::insecure().copy_all(transfers, many, quickly(), Arc::new(()), each).await;
     assert_eq!((ended, names(&folder).len()), (200, 200));
     // The first of each worker was asked like a stock server.
     assert!(server.state.lock().unwrap().connections <= 8);

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -85,9 +85,48 @@ pub(super) enum Piece {
     Span(Span),
 }
 
+/// Buffers of one transfer, used again and again: fresh memory would cost as much as reading the file.
+#[derive(Default)]
+struct Pool(Mutex<Vec<Vec<u8>>>);
+
+impl Pool {
+    /// An empty buffer for this much. Reading fills what there is room for, so a small one gets a small buffer.
+    fn take(&self, length: usize) -> Vec<u8> {
+        if length < BLOCK {
+            return Vec::with_capacity(length);
+        }
+        let used = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        used.unwrap_or_else(|| Vec::with_capacity(BLOCK))
+    }
+}
+
+/// A filled buffer, which goes back when the last bytes of it have been sent.
+struct Lent {
+    buffer: Vec<u8>,
+    pool: Arc<Pool>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.capacity() < BLOCK {
+            return;
+        }
+        buffer.clear();
+        self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
+
 /// Parts of a file; an error when it has become shorter meanwhile.
 pub(super) struct Content {
     file: Arc<File>,
+    pool: Arc<Pool>,
     pieces: VecDeque<Piece>,
     reading: Option<JoinHandle<io::Result<Block>>>,
     /// Bytes not sent yet.
@@ -115,7 +154,7 @@ impl Content {
             Piece::Span(span) => span.length(),
         };
         let left = pieces.iter().map(length).sum();
-        Self { file, pieces, reading: None, left, checksum: None }
+        Self { file, pool: Arc::default(), pieces, reading: None, left, checksum: None }
     }
 
     /// The whole file, with its checksum behind it; what is found is remembered.
@@ -159,14 +198,15 @@ impl Content {
             Some(last) if last >= from => span.first += wanted as u64,
             _ => drop(self.pieces.pop_front()),
         }
-        let file = Arc::clone(&self.file);
+        let (file, pool) = (Arc::clone(&self.file), Arc::clone(&self.pool));
         let mut hash = self.checksum.as_mut().and_then(|checksum| checksum.hash.take());
         self.reading = Some(spawn_blocking(move || {
-            let bytes = read_exactly(&file, from, wanted)?;
+            let mut buffer = pool.take(wanted);
+            read_exactly(&file, from, wanted, &mut buffer)?;
             if let Some(hash) = &mut hash {
-                hash.update(&bytes);
+                hash.update(&buffer);
             }
-            Ok(Block { bytes: bytes.into(), hash })
+            Ok(Block { bytes: Bytes::from_owner(Lent { buffer, pool }), hash })
         }));
     }
 
@@ -183,28 +223,33 @@ impl Content {
     }
 }
 
-/// So many bytes of a file.
+/// Adds so many bytes of a file to a buffer that has room for them.
 ///
 /// # Errors
 /// [`io::ErrorKind::UnexpectedEof`] when it is shorter.
-pub(super) fn read_exactly(file: &File, from: u64, length: usize) -> io::Result<Vec<u8>> {
-    let bytes = read_up_to(file, from, length)?;
-    if bytes.len() == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-}
-
-/// So many bytes of a file, or fewer at its end.
-pub(super) fn read_up_to(file: &File, from: u64, length: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(length);
-    while bytes.len() < length {
-        let at = from + bytes.len() as u64;
-        match rustix::io::pread(file, spare_capacity(&mut bytes), at) {
-            Ok(0) => break,
+pub(super) fn read_exactly(file: &File, from: u64, length: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.reserve_exact(length);
+    let start = buffer.len();
+    while buffer.len() - start < length {
+        let read = buffer.len() - start;
+        match rustix::io::pread(file, spare_capacity(buffer), from + read as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    bytes.truncate(length);
-    Ok(bytes)
+    // There may have been room for more.
+    buffer.truncate(start + length);
+    Ok(())
+}
+
+/// So many bytes from the start of a file, or fewer at its end.
+pub(super) fn read_up_to(file: &File, length: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::with_capacity(length);
+    match read_exactly(file, 0, length, &mut buffer) {
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+        _ => Ok(buffer),
+    }
 }
 
 #[cfg(test)]
@@ -235,6 +280,20 @@ mod tests {
         let expected = [b"<", &content[5..6], b">", &content, &content[BLOCK..2 * BLOCK]].concat();
         assert_eq!(body.length(), Some(expected.len() as u64));
         assert!(body.collect().await.unwrap().to_bytes() == expected);
+    }
+
+    /// However large a file is, three buffers do: one being read, one waiting, one being sent.
+    #[tokio::test]
+    async fn memory_stays_flat() {
+        let (file, _) = file(40 * BLOCK);
+        let pieces = [Piece::Span(Span { first: 0, last: 40 * BLOCK as u64 - 1 })];
+        let content = Content::new(file, pieces.into());
+        let pool = Arc::clone(&content.pool);
+        let mut body = Body::File(Box::new(content));
+        while let Some(frame) = body.frame().await {
+            frame.unwrap();
+        }
+        assert!(pool.0.lock().unwrap().len() <= 3);
     }
 
     #[tokio::test]

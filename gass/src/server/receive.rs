@@ -324,7 +324,8 @@ impl Beside {
                     (rustix::fs::Uid::from_raw(existing.st_uid), rustix::fs::Gid::from_raw(existing.st_gid));
                 let _ = rustix::fs::fchown(&self.file, Some(owner), Some(group));
             }
-            rustix::fs::fchmod(&self.file, Mode::from_raw_mode(existing.st_mode))?;
+            // Without set-user-id: the content is another.
+            rustix::fs::fchmod(&self.file, Mode::from_raw_mode(existing.st_mode & 0o777))?;
         }
         let Slot { directory, name } = &self.slot;
         if must_be_new {

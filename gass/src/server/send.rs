@@ -80,8 +80,8 @@ fn open(place: &Place, reads: bool) -> io::Result<Opening> {
     let small = usize::try_from(length).ok().filter(|&length| length <= BLOCK);
     let content = match small {
         // A file of /proc has a content and no length.
-        Some(0) if reads => Some(Bytes::from(read_up_to(&file, 0, BLOCK)?)),
-        Some(length) if reads => Some(Bytes::from(read_up_to(&file, 0, length)?)),
+        Some(0) if reads => Some(Bytes::from(read_up_to(&file, BLOCK)?)),
+        Some(length) if reads => Some(Bytes::from(read_up_to(&file, length)?)),
         _ => None,
     };
     if let Some(content) = &content {
@@ -224,10 +224,12 @@ async fn digest_of(
 
 /// Adds the first `length` bytes of a file to a checksum.
 pub(super) fn hash(file: &File, length: u64, mut hash: Sha256) -> io::Result<Sha256> {
+    let mut block = Vec::with_capacity(BLOCK);
     let mut at = 0;
     while at < length {
         let wanted = usize::try_from(length - at).unwrap_or(BLOCK).min(BLOCK);
-        let block = super::body::read_exactly(file, at, wanted)?;
+        block.clear();
+        super::body::read_exactly(file, at, wanted, &mut block)?;
         hash.update(&block);
         at += wanted as u64;
     }

@@ -83,9 +83,9 @@ pub(super) async fn connection<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // Until the connection has ended, so that draining waits for the reply as well.
+    // Until the last reply is out, so that draining waits for it.
     let counted = Arc::clone(&service);
-    let _busy = Busy::new(&counted.busy);
+    let busy = Busy::new(&counted.busy);
     let mut draining = service.draining.subscribe();
     let was_asked = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&was_asked);
@@ -119,6 +119,7 @@ where
             }
         }
     };
+    drop(busy);
     let _ = tokio::time::timeout(LINGER, async {
         stream.shutdown().await?;
         tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
@@ -218,6 +219,9 @@ impl Service {
     }
 
     async fn find(&self, target: Target, writing: bool) -> Result<Found, Failed> {
+        if let Target::Path(_) = target {
+            return Ok(self.files.find(&target, writing)?);
+        }
         let files = self.files.clone();
         // The user database may be far away.
         off_thread(move || Ok(files.find(&target, writing)?)).await

@@ -246,6 +246,9 @@ async fn put_keeps_modes_and_links() {
     assert!(link_path.is_symlink());
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(world.get(&url).await.unwrap(), b"through the link");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o4755)).unwrap();
+    world.put(&url, b"another program").await.unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o755);
     world.put(&world.url("/dev/null"), b"x").await.unwrap();
 }
 

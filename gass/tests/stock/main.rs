@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod files;
 mod site;
 
 use gass::server::{Output, Security, Settings};

@@ -8,6 +8,7 @@
 //! | [`reply`] | what gatekeeper and job manager answer |
 //! | [`query`] | what a job contact is asked |
 //! | [`output`] | reading a job's output while it runs, an extension of ours |
+//! | [`timeline`] | a job's life so far, an extension of ours |
 //! | [`update`] | what a call-back listener is told |
 //! | [`bulk`] | many jobs in one message, an extension |
 //!
@@ -22,6 +23,7 @@ pub mod output;
 pub mod query;
 pub mod reply;
 pub mod request;
+pub mod timeline;
 pub mod update;
 
 use crate::GramError;

@@ -1,6 +1,6 @@
 //! What a job contact is asked (gram.md §4 last item, §7, §8).
 
-use super::{OutputRange, PROTOCOL_VERSION, WireError, body, http};
+use super::{OutputRange, PROTOCOL_VERSION, WireError, body, http, timeline};
 use crate::signal::{Signal, SignalError};
 use crate::{GramError, StateMask};
 
@@ -27,6 +27,8 @@ pub enum Query {
     Signal(Signal),
     /// A fresh credential follows by in-band delegation.
     Renew,
+    /// What has happened to it? An extension of ours, see [`super::timeline`].
+    Timeline,
     /// What has it written? An extension of ours, see [`super::output`].
     Output(OutputRange),
 }
@@ -104,6 +106,7 @@ impl Query {
             ("status", _) => Ok(Self::Status),
             ("cancel", _) => Ok(Self::Cancel),
             ("renew", _) => Ok(Self::Renew),
+            (timeline::WORD, _) => Ok(Self::Timeline),
             ("register", [mask, url]) => {
                 let bits = mask.parse().or_else(|_| mask.parse().map(i32::cast_unsigned));
                 let bits =
@@ -143,6 +146,7 @@ impl std::fmt::Display for Query {
             Self::Unregister { url } => write!(f, "unregister {url}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
             Self::Renew => f.write_str("renew"),
+            Self::Timeline => write!(f, "{} {}", timeline::WORD, crate::timeline::VERSION),
             Self::Output(range) => write!(f, "{range}"),
         }
     }
@@ -164,6 +168,7 @@ mod tests {
             ("status and more", Query::Status),
             ("cancel", Query::Cancel),
             ("renew", Query::Renew),
+            ("gridiron-timeline 1", Query::Timeline),
             (
                 "register 1048575 https://h:1/",
                 Query::Register { mask: StateMask::ALL, url: "https://h:1/".into() },
@@ -213,7 +218,7 @@ mod tests {
         #[test]
         fn queries_read_back(mask: u32, url in "https://[a-z]{1,9}:[1-9]{1,4}/[a-z:/=]{0,9}", number in 1u32..12, text in "[a-z0-9]([a-z \"\\\\]{0,9}[a-z])?") {
             let mut queries = vec![
-                Query::Status, Query::Cancel, Query::Renew,
+                Query::Status, Query::Cancel, Query::Renew, Query::Timeline,
                 Query::Register { mask: StateMask(mask), url: url.clone() }, Query::Unregister { url },
             ];
             queries.extend(Signal::new(number, Some(&text)).ok().map(Query::Signal));

@@ -109,6 +109,9 @@ pub struct FileProgress {
     pub attempts: u32,
     /// When it came to stand there.
     pub since: Timestamp,
+    /// How long the latest attempt took, once it is over, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<u64>,
     /// Why the latest attempt that failed did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
@@ -135,7 +138,13 @@ impl Progress {
     pub fn note(&mut self, file: FileProgress) {
         match self.files.iter_mut().find(|known| known.role == file.role) {
             // Why it had to be tried again stays known.
-            Some(known) => *known = FileProgress { trouble: file.trouble.or(known.trouble.take()), ..file },
+            Some(known) => {
+                let attempt = file.since.duration_since(known.since).as_millis();
+                let took = (known.stage == FileStage::Moving && file.stage != FileStage::Moving)
+                    .then(|| u64::try_from(attempt).unwrap_or_default());
+                let trouble = file.trouble.or(known.trouble.take());
+                *known = FileProgress { trouble, took: took.or(known.took), ..file };
+            }
             None => self.files.push(file),
         }
     }
@@ -166,6 +175,7 @@ mod tests {
             stage,
             attempts: 1,
             since: Timestamp::UNIX_EPOCH,
+            took: None,
             trouble: trouble.map(Into::into),
         }
     }
@@ -179,6 +189,22 @@ mod tests {
         assert_eq!(progress.files.len(), 2);
         assert_eq!(progress.files[0].trouble.as_deref(), Some("refused"));
         assert!(progress.is_done(FileRole::StageIn(0)) && !progress.is_done(FileRole::StageIn(1)));
+    }
+
+    #[test]
+    fn how_long_an_attempt_took() {
+        let at = |millisecond, stage| FileProgress {
+            since: Timestamp::from_millisecond(millisecond).unwrap(),
+            ..file(FileRole::Stdin, stage, None)
+        };
+        let mut progress = Progress::default();
+        progress.note(at(1000, FileStage::Moving));
+        assert_eq!(progress.files[0].took, None);
+        progress.note(at(1200, FileStage::Waiting));
+        progress.note(at(9000, FileStage::Moving));
+        assert_eq!(progress.files[0].took, Some(200), "that of the attempt before");
+        progress.note(at(9700, FileStage::Done { bytes: 1 }));
+        assert_eq!(progress.files[0].took, Some(700));
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Turn {
                 self.job.failure = Some(failure);
                 self.keep_stopped();
             }
-            // The end overtook the answer; the scheduler forgets the job by its key.
+            // The end overtook the answer; the scheduler forgets the job by its key. Its owner may want to know the id.
             (
                 Phase::Uncommitted { .. }
                 | Phase::StagingIn
@@ -103,8 +103,12 @@ impl Turn {
                 | Phase::Uncollected { .. }
                 | Phase::Parked { .. }
                 | Phase::Over { .. },
-                _,
-            ) => {}
+                result,
+            ) => {
+                if let (None, Ok(id)) = (&self.job.scheduler_id, result) {
+                    self.job.scheduler_id = Some(id);
+                }
+            }
         }
     }
 

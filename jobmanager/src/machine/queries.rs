@@ -8,12 +8,14 @@ impl Turn {
     pub(super) fn query(&mut self, query: Query) {
         // A finished job has been forgotten as far as its client knows; only the truth about its end is still told. A
         // cancel gets it too: stock globus-job-cancel and -clean send one to whatever is not DONE, and give up if it fails.
-        if matches!(self.job.phase, Phase::Over { .. }) && !matches!(query, Query::Status | Query::Cancel) {
+        if matches!(self.job.phase, Phase::Over { .. })
+            && !matches!(query, Query::Status | Query::Cancel | Query::Renew)
+        {
             return self.refuse(GramError::JOB_CONTACT_NOT_FOUND);
         }
         match query {
-            // Parts of the output are read past the machine.
-            Query::Status | Query::Renew | Query::Output(_) => self.answer(),
+            // Parts of the output are read past the machine, and time lines are told so.
+            Query::Status | Query::Renew | Query::Output(_) | Query::Timeline => self.answer(),
             Query::Cancel => self.cancel(),
             Query::Register { mask, url } => self.register(mask, url),
             Query::Unregister { url } => self.unregister(&url),

@@ -72,12 +72,12 @@ impl<S: Scheduler> Manager<S> {
 
     /// The keys of the identity's jobs, in order; for anything but a status, of those that have not ended.
     fn all_of(&self, identity: &Subject, query: &Query) -> Vec<JobKey> {
-        let wanted = |(key, entry): (&JobKey, &Box<super::Entry>)| {
-            let job = &entry.job;
-            let concerned = *query == Query::Status || !job.is_terminal();
-            (concerned && !entry.fresh && job.origin.identity == identity.as_str()).then_some(*key)
+        let wanted = |entry: &super::Entry| {
+            let concerned = *query == Query::Status || !entry.job.is_terminal();
+            concerned && !entry.fresh && entry.job.origin.identity == identity.as_str()
         };
-        let mut keys: Vec<_> = self.jobs.iter().filter_map(wanted).collect();
+        let jobs = self.jobs.iter().filter(|(_, entry)| wanted(entry));
+        let mut keys: Vec<_> = jobs.map(|(key, _)| *key).collect();
         keys.sort_unstable();
         keys
     }

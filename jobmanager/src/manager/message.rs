@@ -65,6 +65,15 @@ pub enum Message {
         /** the reader; dropped when there is no such job */
         reply: oneshot::Sender<Readable>,
     },
+    /// What has happened to a job, for its owner.
+    Timeline {
+        /** which job */
+        key: JobKey,
+        /** who asks */
+        identity: Subject,
+        /** the client; dropped when the identity has no such job */
+        reply: oneshot::Sender<Box<gram::Timeline>>,
+    },
     /// Take a job up again.
     Restart {
         /** which job */

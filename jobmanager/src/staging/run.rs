@@ -101,5 +101,5 @@ fn given_up(message: String, attempts: u32, begun: Instant) -> String {
 
 async fn tell(desk: &Desk, step: &Step, stage: FileStage, attempts: u32, trouble: Option<String>) {
     let since = Timestamp::now();
-    desk.report(FileProgress { role: step.role, stage, attempts, since, trouble }).await;
+    desk.report(FileProgress { role: step.role, stage, attempts, since, took: None, trouble }).await;
 }

@@ -87,10 +87,13 @@ pub(in crate::classic) async fn kill(job: &JobContact) -> Result<(), u8> {
     })
 }
 
-/// `-y`.
+/// `-y`. The original does not look at a refusal before it delegates, so it only learns that nobody takes part.
 pub(super) async fn renew(job: &JobContact, mode: DelegationMode) -> Result<(), u8> {
     let session = session()?;
-    known(session.client.renew(job, mode).await).map_err(exit_code)
+    known(session.client.renew(job, mode).await).map_err(|code| match code {
+        JOB_CONTACT_NOT_FOUND => exit_code(GramError::PROTOCOL_FAILED),
+        code => exit_code(code),
+    })
 }
 
 /// `-stop-manager`.

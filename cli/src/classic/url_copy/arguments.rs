@@ -23,6 +23,8 @@ pub(super) enum Action {
 #[derive(Debug)]
 pub(super) struct Copy {
     pub(super) pairs: Vec<Pair>,
+    /// They come from a list, in which all are URLs.
+    pub(super) listed: bool,
     /// List this instead.
     pub(super) list: Option<String>,
     /// Whom the server of the source must be.
@@ -126,6 +128,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Action, Mistake> {
     let credential = path("-cred").or_else(|| path("-src-cred")).or_else(|| path("-dst-cred"));
     Ok(Action::Copy(Box::new(Copy {
         pairs,
+        listed: parsed.has("-f"),
         list: parsed.text("-list"),
         source: subject("-source-subject").unwrap_or_else(|| both.clone()),
         destination: subject("-dest-subject").unwrap_or(both),

@@ -63,6 +63,10 @@ fn split(url: &str) -> Option<(&str, &str)> {
 
 /// What the pair stands for; the text of the error otherwise.
 pub(super) async fn expand(client: &Client, copy: &Copy, pair: &Pair) -> Result<Vec<Item>, String> {
+    // On the command line a path will do, in a list it will not.
+    if copy.listed && pair.from != "-" && place::scheme(&pair.from).is_none() {
+        return Err(messages::no_scheme(&pair.from));
+    }
     let wild = wildcard(&pair.from);
     let looked_into = pair.from.ends_with('/') || wild.is_some();
     let from =
@@ -72,27 +76,36 @@ pub(super) async fn expand(client: &Client, copy: &Copy, pair: &Pair) -> Result<
     if !looked_into {
         return Ok(vec![single(copy, pair, from, to)]);
     }
-    if !pair.to.ends_with('/') {
-        return Err(format!(
-            "Multiple source urls must be transferred to a directory destination url:\n{}\n",
-            pair.to
-        ));
-    }
     let (directory, pattern) = match wild {
         Some(pattern) => (above(&from), Some(pattern)),
         None => (from, None),
     };
-    let found = tree::list(client, &directory, copy.recursive)
+    let mut found = tree::list(client, &directory, copy.recursive)
         .await
         .map_err(|error| messages::cannot_list(&pair.from, &directory, &error))?;
+    found.retain(|entry| {
+        let top = entry.path.components().next().map(|part| part.as_os_str()).unwrap_or_default();
+        let fitting = pattern.as_ref().is_none_or(|pattern| fits(pattern.as_bytes(), top.as_encoded_bytes()));
+        fitting && (!entry.directory || copy.recursive)
+    });
+    if !pair.to.ends_with('/') {
+        return match found.as_slice() {
+            [] => Ok(Vec::new()),
+            // One file can have the name of the destination.
+            [only] if !only.directory => {
+                let from = directory.join(&only.path);
+                let text = format!("{}{}", shown(&directory), only.path.display());
+                Ok(vec![Item { from: text, ..single(copy, pair, from, to) }])
+            }
+            _ => Err(format!(
+                "Multiple source urls must be transferred to a directory destination url:\n{}\n",
+                pair.to
+            )),
+        };
+    }
     let (from_text, to_text) = (shown(&directory), shown(&to));
     let mut items = Vec::new();
     for entry in found {
-        let top = entry.path.components().next().map(|part| part.as_os_str().to_owned()).unwrap_or_default();
-        let matches = pattern.as_ref().is_none_or(|pattern| fits(pattern.as_bytes(), top.as_encoded_bytes()));
-        if !matches || (entry.directory && !copy.recursive) {
-            continue;
-        }
         let (source, target) = (directory.join(&entry.path), to.join(&entry.path));
         let name = |base: &str| {
             let slash = if entry.directory { "/" } else { "" };
@@ -116,7 +129,6 @@ pub(super) async fn expand(client: &Client, copy: &Copy, pair: &Pair) -> Result<
 
 /// A file as it is named; into a directory it goes under its own name.
 fn single(copy: &Copy, pair: &Pair, from: Place, to: Place) -> Item {
-    let name = pair.from.rsplit('/').next().unwrap_or_default();
     let (to, to_text) = if pair.to.ends_with('/') {
         let name: PathBuf = match &from {
             Place::Remote(url, _) => url.file_name().unwrap_or_default().into(),
@@ -128,7 +140,6 @@ fn single(copy: &Copy, pair: &Pair, from: Place, to: Place) -> Item {
         let text = shown_as(&pair.to, &to);
         (to, text)
     };
-    tracing::trace!(name, "one file");
     let from_text = shown_as(&pair.from, &from);
     Item {
         from: from_text,

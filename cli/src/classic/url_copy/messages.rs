@@ -101,10 +101,13 @@ fn system_text(error: &io::Error) -> String {
 pub(super) fn bad_source(text: &str, error: &GassError) -> String {
     match crate::copying::place::scheme(text) {
         Some("https" | "http" | "file" | "ftp" | "gsiftp" | "x-gass-cache") => bad_url(text, error),
-        _ => format!(
-            "Unable to list url {text}:\n[globus_gass_copy_glob_expand_url]: error parsing url scheme."
-        ),
+        _ => no_scheme(text),
     }
+}
+
+/// A source of which the original cannot tell what it is.
+pub(super) fn no_scheme(text: &str) -> String {
+    format!("Unable to list url {text}:\n[globus_gass_copy_glob_expand_url]: error parsing url scheme.")
 }
 
 /// A URL that is malformed, or of a kind that this program does not speak.

@@ -20,12 +20,15 @@ use crate::{
 use arguments::{Action, Copy, Mistake};
 use gass::{
     Client, GassError,
-    copy::{Transfer, Watch, many::Outcome, tree},
+    copy::{
+        Transfer, Watch,
+        many::{Many, Outcome},
+        tree,
+    },
 };
 use messages::Shown;
 use std::{
     ffi::OsString,
-    ops::ControlFlow,
     path::Path,
     process::ExitCode,
     sync::{
@@ -277,7 +280,11 @@ impl Run<'_> {
                 return Err(text);
             }
         }
-        if self.found == 0 { Err("No files matched the source url.\n".to_owned()) } else { Ok(()) }
+        if self.found == 0 && self.failed == 0 {
+            Err("No files matched the source url.\n".to_owned())
+        } else {
+            Ok(())
+        }
     }
 
     async fn pair(&mut self, pair: &list::Pair) -> Result<(), String> {
@@ -285,6 +292,12 @@ impl Run<'_> {
         let client = self.client.unwrap_or(&insecure);
         let items = match expand::expand(client, self.copy, pair).await {
             Ok(items) => items,
+            Err(text) if self.copy.keep_going => {
+                self.left.push((pair.from.clone(), pair.to.clone()));
+                self.failed += 1;
+                err(format_args!("\ncontinuing on error: {text}\n"));
+                return Ok(());
+            }
             Err(text) => return Err(text),
         };
         self.found += items.len();
@@ -324,16 +337,16 @@ impl Run<'_> {
             }
         }
         let transfers: Vec<Transfer> = items.iter().filter_map(|item| item.transfer.clone()).collect();
-        let (options, at_once) = (self.copy.options, self.copy.concurrency);
+        let options = self.copy.options;
+        let many = Many { parallel: self.copy.concurrency, keep_going: self.copy.keep_going };
         let mut ended = Ok(());
         let each = |Outcome { transfer, result }| {
             let item = items.iter().find(|item| item.transfer.as_ref() == Some(&transfer));
             if let (Err(error), Some(item)) = (result, item) {
                 ended = self.failure(item, &error);
             }
-            if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        client.copy_all(transfers, at_once, options, Arc::new(()), each).await;
+        client.copy_all(transfers, many, options, Arc::new(()), each).await;
         ended
     }
 

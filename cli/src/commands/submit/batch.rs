@@ -37,9 +37,9 @@ struct Given {
     spec: Result<rsl::Spec, Failure>,
 }
 
-pub(super) fn run(args: Args, ui: &Ui) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
     let contact = args.request.resource.contact()?;
-    let given = given(&args)?;
+    let given = given(args)?;
     let session = Session::open()?;
     block_on(async {
         let staging = args.request.reads_local_files();
@@ -67,7 +67,7 @@ pub(super) fn run(args: Args, ui: &Ui) -> Result<Exit, Failure> {
                     batch.parts.push(Part { spec, indices: args.array.clone() });
                     files.push(file);
                 }
-                Err(failure) => report.failed(file.as_deref(), None, &failure, Value::Null),
+                Err(failure) => report.failed(file.as_deref(), None, &failure, None),
             }
         }
         if batch.parts.is_empty() {
@@ -144,12 +144,12 @@ impl Report<'_> {
                 self.ui.result(&value(None), "the site would take this job");
             }
             Err(error) => {
-                self.failed(file, index, &error.clone().into(), status::explain(error.code));
+                self.failed(file, index, &error.clone().into(), Some(status::explain(error.code)));
             }
         }
     }
 
-    fn failed(&mut self, file: Option<&Path>, index: Option<u32>, failure: &Failure, number: Value) {
+    fn failed(&mut self, file: Option<&Path>, index: Option<u32>, failure: &Failure, number: Option<Value>) {
         if self.exit == Exit::Success {
             self.exit = failure.exit;
         }

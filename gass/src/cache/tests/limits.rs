@@ -60,11 +60,19 @@ fn names_without_a_source_are_never_kept() {
     assert_empty(&cache);
 }
 
-#[test]
-fn a_limit_that_is_no_number_is_told() {
+#[tokio::test]
+async fn a_limit_that_is_no_number_is_told_and_locks_nothing() {
     let (folder, cache) = cache();
+    add(&cache, URL, "t", "hello").await;
     fs::write(folder.path().join("cache/gridiron.limit"), "much").unwrap();
     assert!(cache.limit().unwrap_err().to_string().contains("much"));
+    assert!(cache.delete(URL, "t").is_err());
+    add_known(&cache, URL, "u").await;
+    cache.set_limit(None).unwrap();
+    for tag in ["t", "u"] {
+        cache.delete(URL, tag).unwrap();
+    }
+    assert_empty(&cache);
 }
 
 #[tokio::test]
@@ -80,17 +88,21 @@ async fn cleaning_removes_what_is_kept_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn replacing_is_for_those_who_come_later() {
+async fn replacing_is_for_those_who_open_it_later() {
     let (folder, cache) = cache();
     let file = folder.path().join("new");
     fs::write(&file, "new").unwrap();
     cache.replace(URL, &file).unwrap();
     assert_empty(&cache);
     let old = add(&cache, URL, "a", "old").await;
+    let open = fs::File::open(&old).unwrap();
     cache.replace(URL, &file).unwrap();
     let new = add_known(&cache, URL, "b").await;
-    assert_eq!(fs::read_to_string(&old).unwrap(), "old");
-    assert_eq!(fs::read_to_string(&new).unwrap(), "new");
+    assert_eq!(std::io::read_to_string(open).unwrap(), "old");
+    for path in [old, new] {
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::metadata(&path).unwrap().nlink(), 1 + 2 + 2);
+    }
     cache.remove_tag("b").unwrap();
     cache.remove_tag("a").unwrap();
     assert_empty(&cache);

@@ -58,6 +58,7 @@ impl BulkQuery {
             | Query::Register { .. }
             | Query::Unregister { .. }
             | Query::Renew
+            | Query::Timeline
             | Query::Output(_) => Err(QueryError::Unknown(excerpt(text.as_bytes()))),
             query @ Query::Signal(_) => Ok(Some(Self { which, query })),
         }
