@@ -36,6 +36,7 @@ use crate::{
     machine::{Action, Event, step},
     scheduler::{Outcome, Scheduler, SchedulerEvent},
     site::Site,
+    staging::Room,
     store::{Store, Stored},
     stream::Streaming,
     timeline,
@@ -92,7 +93,7 @@ pub struct Manager<S> {
     /// When to look at the credentials again.
     look_at: Option<Instant>,
     outgoing: Outgoing,
-    transfers: Arc<Semaphore>,
+    room: Arc<Room>,
     submissions: Arc<Semaphore>,
     gate: Arc<Gate>,
     /// Jobs by the request that made them: one that is offered again makes no second.
@@ -120,7 +121,7 @@ pub enum End {
 impl<S: Scheduler> Manager<S> {
     /// With the jobs of the store; each takes up what was under way.
     pub async fn resume(shared: Arc<Shared<S>>, gate: Arc<Gate>, stored: Vec<Stored>) -> Self {
-        let transfers = Arc::new(Semaphore::new(usize::from(shared.site.limits.transfers.get())));
+        let room = Arc::new(Room::new(shared.site.limits.transfers));
         let outgoing = Outgoing::new(Arc::clone(&shared.identities), shared.inbox.clone());
         let clock = Clock::open(&shared.site.directory.join("clock"));
         let mut manager = Self {
@@ -131,7 +132,7 @@ impl<S: Scheduler> Manager<S> {
             jobs: HashMap::with_capacity(stored.len()),
             timers: BTreeSet::new(),
             outgoing,
-            transfers,
+            room,
             submissions: Arc::new(Semaphore::new(MAX_SUBMISSIONS)),
             gate,
             requests: HashMap::with_capacity(stored.len()),

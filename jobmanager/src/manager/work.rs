@@ -94,7 +94,7 @@ impl<S: Scheduler> Manager<S> {
     where
         F: Future<Output = Event> + Send + 'static,
     {
-        let places = Arc::clone(&self.transfers);
+        let room = Arc::clone(&self.room);
         let Some(entry) = self.jobs.get_mut(&key) else { return };
         let (previous, number) = (entry.moving.take(), entry.move_number);
         let task = self.work_on(key, None, Some(number), |shared, job| async move {
@@ -114,7 +114,7 @@ impl<S: Scheduler> Manager<S> {
                     )),
                 }),
                 limits: shared.site.limits,
-                places,
+                room,
                 reports: shared.inbox.clone(),
                 streaming: Arc::clone(&shared.streaming),
                 number,

@@ -85,14 +85,14 @@ async fn fetch(desk: &Desk, url: &str, path: &Path, temporary: String) -> Result
     }
 }
 
-/// Fetches into an open file, in a place of its own among all transfers.
+/// Fetches into an open file, as soon as there is room.
 pub(super) async fn download(
     desk: &Desk,
     url: &Url,
     sink: &mut tokio::fs::File,
 ) -> Result<u64, TransferError> {
     let client = client(desk)?;
-    let _place = desk.places.acquire().await;
+    let _place = desk.room.enter(url).await;
     let bytes = client.get(url, &Expect::Myself, sink).await?;
     sink.flush().await.map_err(|source| GassError::Local { doing: format!("cannot store {url}"), source })?;
     Ok(bytes)
@@ -160,7 +160,7 @@ async fn upload(desk: &Desk, from: &Path, url: &Url) -> Result<u64, TransferErro
         return Ok(0);
     }
     let client = client(desk)?;
-    let _place = desk.places.acquire().await;
+    let _place = desk.room.enter(url).await;
     Ok(client.put(url, &Expect::Myself, &mut tokio::fs::File::from_std(source)).await?)
 }
 

@@ -7,6 +7,7 @@
 //! | `plan.rs` | which files, in which order, which of them at the same time; pure |
 //! | `run.rs` | carrying a plan out, with limits, reports and further attempts |
 //! | `blame.rs` | whose fault a failure is, and whether another attempt makes sense; pure |
+//! | `room.rs` | how many files are on their way at once |
 //! | `errand.rs` | one file on its way |
 //! | `arrival.rs` | a local file appears whole or not at all |
 //! | `cached.rs` | what goes through the GASS cache |
@@ -26,6 +27,7 @@ mod clean_up;
 mod errand;
 mod failure;
 mod plan;
+mod room;
 mod run;
 pub mod scratch;
 #[cfg(test)]
@@ -34,6 +36,7 @@ mod tests;
 pub use cached::{places, usable};
 pub use clean_up::clean_up;
 pub use failure::TransferError;
+pub use room::Room;
 
 use crate::{
     job::{Failure, FileProgress, Job},
@@ -44,7 +47,6 @@ use crate::{
 };
 use gram::GramError;
 use std::{num::NonZeroU16, sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
 
 /// How much is moved at once, and how patiently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +86,8 @@ pub struct Desk {
     pub credentials: Credentials,
     /// The bounds.
     pub limits: Limits,
-    /// Places for files on their way, shared by all jobs.
-    pub places: Arc<Semaphore>,
+    /// Room for files on their way, shared by all jobs.
+    pub room: Arc<Room>,
     /// Who hears how far each file is.
     pub reports: Inbox,
     /// What has been carrying the job's output while it ran.

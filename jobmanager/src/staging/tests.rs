@@ -90,7 +90,7 @@ impl Stage {
             files: crate::site_for_tests(self.folder.path()).job_files(self.job.key),
             credentials: Box::new(|| Ok(gass::Client::insecure())),
             limits: self.limits,
-            places: Arc::new(Semaphore::new(4)),
+            room: Arc::new(Room::new(self.limits.transfers)),
             reports: self.inbox.clone(),
             number: 0,
         }
