@@ -227,11 +227,11 @@ fn a_receiver_that_returns_gets_the_rest() {
 
 fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let (mut text, mut buffer) = (String::new(), [0; 4096]);
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).ok();
     while !text.ends_with(end) {
-        let read = stream.read(&mut buffer).unwrap();
+        let read = stream.read(&mut buffer).unwrap_or(0);
         assert!(read > 0, "it broke off after {text:?}");
-        text.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        text.push_str(&String::from_utf8_lossy(buffer.get(..read).unwrap_or_default()));
     }
     text
 }
