@@ -106,14 +106,17 @@ pub fn write_site(dir: &Path, pki: &Pki, key: &Path, setup: &Setup, more: &str, 
         Some((certificate, key)) => (certificate.as_path(), key.as_path()),
         None => (pki.host.certificate.as_path(), key),
     };
+    let names_patience =
+        setup.jobmanager_lines.iter().any(|line| line.starts_with("transfer_patience_seconds"));
     let mut text = format!(
         "[gatekeeper]\nlisten = \"[::]:0\"\nhost = {host:?}\ncertificate = {certificate:?}\nkey = {key:?}\ntrust = {trust:?}\n\
          gridmap = \"grid-mapfile\"\naudit = \"log/audit.jsonl\"\nstate = \"state\"\n{more}\n{}\n\
-         [jobmanager]\nhost = {host:?}\ntransfer_patience_seconds = 2\n{}\n{tables}",
+         [jobmanager]\nhost = {host:?}\n{patience}{}\n{tables}",
         setup.gatekeeper_lines.join("\n"),
         setup.jobmanager_lines.join("\n"),
         host = host_name(),
         trust = setup.trust(pki),
+        patience = if names_patience { "" } else { "transfer_patience_seconds = 2\n" },
     );
     for (name, accept_limited) in setup.services() {
         text.push_str(&format!(

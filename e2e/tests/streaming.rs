@@ -12,7 +12,7 @@ use e2e::{
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     path::Path,
     process::Command,
     thread,
@@ -187,8 +187,7 @@ fn a_refusing_receiver_fails_its_job_and_no_other() {
 /// Whoever accepts connections and never reads is given up when the job has ended; until then nobody notices.
 #[test]
 fn a_hanging_receiver_fails_its_job_in_time_and_no_other() {
-    let lines = ["output_stall_seconds = 2", "transfer_patience_seconds = 1"];
-    let Some(world) = world(Stock, &lines) else { return };
+    let Some(world) = world(Stock, &["output_stall_seconds = 2"]) else { return };
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     for path in ["/out", "/dev/stdout"] {
@@ -201,6 +200,40 @@ fn a_hanging_receiver_fails_its_job_in_time_and_no_other() {
         assert_eq!(out.code, 73, "{path}: {out:#?}");
         assert!(out.took < Duration::from_secs(60), "{out:#?}");
     }
+}
+
+/// A receiver that goes away and comes back gets what it has not had, and nothing twice.
+#[test]
+fn a_receiver_that_returns_gets_the_rest() {
+    let Some(world) = world(Stock, &["transfer_patience_seconds = 60"]) else { return };
+    let first = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = first.local_addr().unwrap();
+    let rsl = format!("&(executable={})(stdout=http://{address}/dev/stdout)", talk(&world));
+    let running = world.start("globusrun", ["-q", "-r", world.contact(), &rsl]);
+    let (mut stream, _) = first.accept().unwrap();
+    assert!(read_until(&mut stream, "one\n\r\n").starts_with("POST /globus-bins/GASSappend?/dev/stdout "));
+    drop((stream, first));
+    // The job goes on and ends while nobody is there.
+    go(&world);
+    thread::sleep(Duration::from_secs(3));
+    let again = TcpListener::bind(address).unwrap();
+    let (mut stream, _) = again.accept().unwrap();
+    let received = read_until(&mut stream, "\r\n0\r\n\r\n");
+    stream.write_all(b"HTTP/1.0 200 Ok\r\n\r\n").unwrap();
+    drop(stream);
+    assert!(received.contains("two\n") && !received.contains("one\n"), "{received}");
+    running.finish().is(0, "", "");
+}
+
+fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let (mut text, mut buffer) = (String::new(), [0; 4096]);
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    while !text.ends_with(end) {
+        let read = stream.read(&mut buffer).unwrap();
+        assert!(read > 0, "it broke off after {text:?}");
+        text.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+    text
 }
 
 /// A receiver that takes its time gets everything, and the manager does not hold it in memory meanwhile.

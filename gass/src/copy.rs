@@ -187,7 +187,10 @@ impl Client {
                 }
                 Err(error) => {
                     let pause = patience.after(&error, copying.bytes > before);
-                    let Some(pause) = pause.filter(|_| copying.can_go_on()) else { return Err(error) };
+                    let Some(pause) = pause.filter(|_| copying.can_go_on()) else {
+                        copying.sink.give_up().await;
+                        return Err(error);
+                    };
                     before = copying.bytes;
                     tracing::debug!(from = %transfer.from, to = %transfer.to, %error, ?pause, "copying again");
                     watch.failed(&error, pause);

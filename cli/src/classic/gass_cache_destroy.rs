@@ -58,7 +58,8 @@ fn run(arguments: &[OsString]) -> ExitCode {
     };
     if parsed.has("-help") {
         out(pages::help(&PROGRAM));
-        return ExitCode::SUCCESS;
+        // To the original, asking for help is a wrong command line.
+        return ExitCode::FAILURE;
     }
     let contacts = match (parsed.text("-t"), parsed.value("-f")) {
         (Some(machine), _) => vec![machine],
@@ -118,4 +119,32 @@ async fn destroy(contact: &str) -> Result<(), u8> {
         dry_run: false,
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, path::Path, process::Command};
+
+    /// Runs the job's script on this cache; gives what it says.
+    fn destroy_here(cache: &Path) -> String {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", SCRIPT]).env("GLOBUS_GASS_CACHE_DEFAULT", cache);
+        let output = shell.output().unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    #[test]
+    fn only_a_cache_is_destroyed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("a cache");
+        gass::Cache::open(&root).unwrap().create("x-gass-cache://x", "t").unwrap();
+        assert_eq!(destroy_here(&root), "");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(destroy_here(&root), "", "one that is gone already");
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("precious"), "x").unwrap();
+        assert!(destroy_here(&root).contains("is not a GASS cache"));
+        assert!(root.join("precious").exists());
+    }
 }

@@ -225,3 +225,35 @@ async fn a_refusal_is_read_although_the_connection_was_reset() {
     refusing.await.unwrap();
     assert!(matches!(error, GassError::Refused { status: 400, .. }), "{error}");
 }
+
+/// A server may close a kept connection whenever it likes; nobody is to notice.
+#[tokio::test]
+async fn a_kept_connection_that_is_gone_is_replaced() {
+    let reply = "HTTP/1.1 200 OK\r\nServer: Gridiron-GASS/9\r\nContent-Length: 1\r\n\r\na".to_owned();
+    // It says nothing of closing, and does.
+    let (port, serving) = serve(vec![reply; 5]).await;
+    let client = Client::insecure();
+    for _ in 0..5 {
+        let mut data = Vec::new();
+        client.get(&url(port, "/f"), &Expect::Anyone, &mut data).await.unwrap();
+        assert_eq!(data, b"a");
+    }
+    let requests = serving.await.unwrap();
+    let closing = requests.iter().filter(|request| request.contains("Connection: close")).count();
+    assert_eq!((requests.len(), closing), (5, 1), "only the first goes to a stranger");
+}
+
+#[tokio::test]
+async fn strangers_list_nothing() {
+    let reply =
+        "HTTP/1.1 404 File Not Found\r\nServer: Globus-GASS-HTTP/1.1.0\r\nContent-Length: 128\r\n\r\n<html>";
+    let (port, serving) = serve(vec![reply.to_owned()]).await;
+    let client = Client::insecure();
+    let directory = url(port, "/d/");
+    let error = client.list(&directory, &Expect::Anyone).await.unwrap_err();
+    assert!(matches!(error, GassError::Unable { .. }), "{error}");
+    let error = client.make_directory(&directory, &Expect::Anyone).await.unwrap_err();
+    assert!(matches!(error, GassError::Unable { .. }), "{error}");
+    let requests = serving.await.unwrap();
+    assert!(requests.iter().all(|request| request.starts_with("GET / HTTP/1.1\r\n")), "{requests:?}");
+}

@@ -93,6 +93,15 @@ impl<'a> Sink<'a> {
         }
     }
 
+    /// Leaves nothing of it behind, where that is possible.
+    pub(super) async fn give_up(&mut self) {
+        if let Self::File(sink) = self {
+            // Why it cannot be finished does not matter any more.
+            let _ = sink.file.held().await;
+            sink.file.start_over();
+        }
+    }
+
     /// Waits for a refusal; for ever, when none comes.
     pub(super) async fn refusal(&mut self) -> GassError {
         match self {
