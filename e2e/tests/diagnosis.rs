@@ -1,5 +1,5 @@
-//! What a site tells about a job: `gridiron status -v`, `gridiron explain JOB`; and about itself: `gridiron support-bundle`. Jobs of either make of client, at either make of
-//! site; a stock one tells the state and no more.
+//! What a site tells about a job: `gridiron status -v`, `gridiron explain JOB`; and about itself: `gridiron support-bundle`. Jobs of either
+//! make of client, at either make of site; a stock one tells the state and no more.
 
 #![allow(
     clippy::expect_used,

@@ -131,3 +131,36 @@ impl Archive {
             .map_err(|error| Failure::local(format!("cannot write {}", self.path.display()), &error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::read::GzDecoder;
+    use std::{io::Read as _, os::unix::fs::PermissionsExt as _};
+
+    #[test]
+    fn what_is_in_and_what_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("site.tar.gz");
+        let mut archive = Archive::create(&path, Timestamp::UNIX_EPOCH).unwrap();
+        archive.add("a.txt", "a text", "password=s3cret\n").unwrap();
+        archive.add_read("b.txt", "a file", Err(io::ErrorKind::PermissionDenied.into())).unwrap();
+        let manifest = archive.finish().unwrap();
+        assert_eq!((manifest.files[0].masked, manifest.files[0].bytes), (1, 13));
+        assert_eq!(manifest.left_out[0].what, "a file");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(Archive::create(&path, Timestamp::UNIX_EPOCH).is_err(), "nothing is overwritten");
+
+        let mut tar = tar::Archive::new(GzDecoder::new(File::open(&path).unwrap()));
+        let read = |entry: io::Result<tar::Entry<'_, _>>| {
+            let mut entry = entry.unwrap();
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            (entry.path().unwrap().display().to_string(), text)
+        };
+        let files: Vec<_> = tar.entries().unwrap().map(read).collect();
+        assert_eq!(files[0], ("site/a.txt".to_owned(), "password=***\n".to_owned()));
+        assert_eq!(files[1].0, "site/manifest.json");
+        assert!(!files[1].1.contains("s3cret"));
+    }
+}
