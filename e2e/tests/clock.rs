@@ -1,5 +1,6 @@
 //! The machine's clock is set while jobs wait for their commits, and the job manager is killed on top of it. No root's clock is
 //! touched: libfaketime tells the site's programs another time, which they read from a file.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests fail by panicking, as tests do")]
 
 use e2e::{
     Kind,

@@ -1,4 +1,5 @@
 //! The pages people read are whole: no half-merged text, and every link between them leads somewhere.
+#![allow(clippy::expect_used, reason = "the helpers of tests fail by panicking, as tests do")]
 
 use std::{
     fs,

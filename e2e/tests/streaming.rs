@@ -1,5 +1,10 @@
 //! Output while the job runs: to the client that waits, to servers of both makes, and to whoever follows it. Stock never does that
 //! (gass.md §7.1), so every site here is ours; the receivers are the stock programs wherever there is one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the helpers of tests fail by panicking, as tests do"
+)]
 
 use e2e::{
     Kind::{self, Ours, Stock},

@@ -144,12 +144,12 @@ impl Report<'_> {
                 self.ui.result(&value(None), "the site would take this job");
             }
             Err(error) => {
-                self.failed(file, index, &error.clone().into(), Some(status::explain(error.code)));
+                self.failed(file, index, &error.clone().into(), Some(&status::explain(error.code)));
             }
         }
     }
 
-    fn failed(&mut self, file: Option<&Path>, index: Option<u32>, failure: &Failure, number: Option<Value>) {
+    fn failed(&mut self, file: Option<&Path>, index: Option<u32>, failure: &Failure, number: Option<&Value>) {
         if self.exit == Exit::Success {
             self.exit = failure.exit;
         }
