@@ -29,7 +29,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::{
             fs::{MetadataExt, PermissionsExt},
-            net::UnixDatagram,
+            net::{UnixDatagram, UnixStream},
         },
     },
     path::Path,
@@ -235,8 +235,8 @@ fn on_disk(house: &House, owner: &Person, other: &Person) {
         assert_ne!(stranger.shell(&format!("rm -rf {files}; test ! -e {files}")).code, 0);
         assert!(folder.exists());
     }
-    // The control socket: the folder keeps other accounts away from it. (That the manager itself refuses whoever gets past
-    // that is tested in `gram/src/control.rs`; root may ask, being able to become the account anyway.)
+    // The control socket: the folder keeps other accounts away from it, and the manager whoever gets past that, even
+    // root, who is neither the account nor the gatekeeper.
     let socket = folder.join("control.sock");
     if let Some(perl) = stock::find("perl") {
         let script = format!(
@@ -251,6 +251,8 @@ fn on_disk(house: &House, owner: &Person, other: &Person) {
     } else {
         stock::skip("not installed: perl");
     }
+    let mut connection = UnixStream::connect(&socket).unwrap();
+    assert_eq!(connection.read(&mut [0; 1]).unwrap_or(0), 0, "closed without a word");
 }
 
 fn find(folder: &Path) -> Command {
