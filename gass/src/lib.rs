@@ -19,6 +19,7 @@
 //! Not supported: ASCII mode.
 
 pub mod appending;
+mod blocks;
 mod body;
 pub mod cache;
 pub mod client;

@@ -2,6 +2,7 @@
 
 use super::place::{Place, Slot, stat};
 use super::reply::Failed;
+use crate::blocks;
 use crate::body::BLOCK;
 use crate::digest::{REPR_DIGEST, ReprDigest};
 use bytes::Bytes;
@@ -13,16 +14,13 @@ use hyper::header::{HeaderName, TRAILER};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// `Content-Digest`: for a body that is the whole file, the same as `Repr-Digest`.
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
-
-/// Most blocks of one system call.
-const MAX_VECTORS: usize = 64;
 
 /// Where data goes. Its methods block, so they run on threads for that.
 pub(super) trait Store: Send + Sized + 'static {
@@ -225,8 +223,8 @@ impl Store for Replacement {
         }
         self.check.take(blocks);
         match &self.state {
-            State::Beside(beside) => Ok(write_blocks(&beside.file, blocks)?),
-            State::Device(file) => Ok(write_blocks(file, blocks)?),
+            State::Beside(beside) => Ok(blocks::write(&beside.file, blocks)?),
+            State::Device(file) => Ok(blocks::write(file, blocks)?),
             State::Planned(_) => Ok(()),
         }
     }
@@ -404,30 +402,12 @@ impl Store for Addition {
             Some(file) => file,
             none => none.insert(self.place.open_to_append()?.into()),
         };
-        Ok(write_blocks(file, blocks)?)
+        Ok(blocks::write(file, blocks)?)
     }
 
     fn finish(self, _: &HeaderMap) -> Result<(), Failed> {
         Ok(())
     }
-}
-
-/// Writes blocks one behind the other, many in a call, without copying them together.
-pub(super) fn write_blocks(file: &File, blocks: &[Bytes]) -> io::Result<()> {
-    for blocks in blocks.chunks(MAX_VECTORS) {
-        let mut vectors: Vec<IoSlice<'_>> = blocks.iter().map(|block| IoSlice::new(block)).collect();
-        let mut left = vectors.as_mut_slice();
-        IoSlice::advance_slices(&mut left, 0);
-        while !left.is_empty() {
-            match rustix::io::writev(file, left) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => IoSlice::advance_slices(&mut left, written),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Makes a directory.

@@ -4,8 +4,9 @@
 
 use super::listing::TEMPORARY;
 use super::place::Place;
-use super::receive::{Beside, Check, Kept, Store, replaceable, write_blocks};
+use super::receive::{Beside, Check, Kept, Store, replaceable};
 use super::reply::Failed;
+use crate::blocks;
 use crate::body::BLOCK;
 use crate::range::ContentRange;
 use bytes::Bytes;
@@ -242,7 +243,7 @@ impl Store for Piece {
         if let Some(left) = &mut open.left {
             *left = left.checked_sub(size).ok_or(Failed::Upload("more data than announced"))?;
         }
-        write_blocks(&open.beside.file, blocks)?;
+        blocks::write(&open.beside.file, blocks)?;
         open.length += size;
         self.check.take(blocks);
         Ok(())

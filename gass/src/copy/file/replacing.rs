@@ -1,13 +1,14 @@
 //! A local file that is the copy: written beside its name, and given it when it is complete.
 
 use super::blocking;
+use crate::blocks;
 use crate::body::BLOCK;
 use crate::error::FileAction;
 use crate::{GassError, ReprDigest};
 use bytes::Bytes;
 use gsi::digest::Sha256;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom};
 use std::mem;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 
 /// Blocks that wait to be written.
 const WAITING: usize = 8;
-/// Blocks that are written with one system call.
+/// Blocks that are taken out of the channel at once.
 const TOGETHER: usize = 16;
 
 /// The file, over all attempts.
@@ -264,20 +265,8 @@ impl Target {
         if let Some(hash) = &mut self.hash {
             blocks.iter().for_each(|block| hash.update(block));
         }
-        let mut slices: Vec<IoSlice<'_>> = blocks.iter().map(|block| IoSlice::new(block)).collect();
-        let mut left = slices.as_mut_slice();
-        while !left.is_empty() {
-            match self.file.write_vectored(left) {
-                Ok(0) => return Err(self.failed(io::ErrorKind::WriteZero.into())),
-                Ok(written) => {
-                    self.written += written as u64;
-                    IoSlice::advance_slices(&mut left, written);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed(error)),
-            }
-        }
-        drop(slices);
+        blocks::write(&self.file, blocks).map_err(|error| self.failed(error))?;
+        self.written += blocks.iter().map(|block| block.len() as u64).sum::<u64>();
         blocks.clear();
         Ok(())
     }
