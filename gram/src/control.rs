@@ -138,7 +138,7 @@ fn explain(status: &tonic::Status) -> ControlError {
     }
 }
 
-/// Binds the socket (a file left by a dead manager is replaced) and gives the stream of connections from our own uid, root and
+/// Binds the socket (a file left by a dead manager is replaced) and gives the stream of connections from our own uid and
 /// the `allowed` ones, for `tonic`'s `serve_with_incoming`. `AddrInUse`: another manager answers there.
 ///
 /// Without `allowed` uids the socket is 0600. With them it is 0666, and its folder decides who reaches it: it must be
@@ -163,8 +163,6 @@ pub fn listen(socket: &Path, allowed: &[u32]) -> io::Result<Incoming> {
     std::fs::rename(&unfinished, socket)?;
     let mut allowed = allowed.to_vec();
     allowed.push(rustix::process::geteuid().as_raw());
-    // Root could become the account anyway; this way it need not (`gridiron support-bundle`).
-    allowed.push(0);
     Ok(Incoming { listener, allowed })
 }
 

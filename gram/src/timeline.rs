@@ -252,7 +252,7 @@ pub enum What {
         refused: u16,
     },
     /// Something failed that is not what the job failed for.
-    Trouble(Trouble),
+    Trouble(Box<Trouble>),
     /// A call-back contact has been given up.
     CallbackGivenUp {
         /** which */
@@ -317,7 +317,7 @@ mod tests {
                 r#"{"at":"1970-01-01T00:00:00Z","what":"asked","query":"cancel","refused":94}"#,
             ),
             (
-                What::Trouble(Trouble::new(GramError(73), "no")),
+                What::Trouble(Box::new(Trouble::new(GramError(73), "no"))),
                 r#"{"at":"1970-01-01T00:00:00Z","what":"trouble","code":73,"text":"no"}"#,
             ),
         ];

@@ -221,8 +221,8 @@ fn name_of(signal: &Signal) -> String {
     Signal::name_of(number).map_or_else(|| format!("signal {number}"), str::to_owned)
 }
 
-fn trouble(failure: &Failure) -> Trouble {
-    Trouble::new(failure.code, short(&failure.message))
+fn trouble(failure: &Failure) -> Box<Trouble> {
+    Box::new(Trouble::new(failure.code, short(&failure.message)))
 }
 
 fn is_its_failure(job: &Job, trouble: &Trouble) -> bool {

@@ -17,6 +17,7 @@ mod place;
 mod processes;
 
 pub use archive::{Included, LeftOut, Manifest};
+pub use jobs::own_jobs;
 
 use crate::{
     failure::Failure,
@@ -92,11 +93,11 @@ fn the_site(archive: &mut Archive, site: &Site, file: &Path, now: Timestamp) -> 
         "the gatekeeper's own log",
         "it goes to its standard error, or where --log says: journalctl -u gridiron, or that file",
     );
-    the_accounts(archive, &gatekeeper.state)
+    the_accounts(archive, file, &gatekeeper.state)
 }
 
 /// What each account's job manager says and has logged.
-fn the_accounts(archive: &mut Archive, state: &Path) -> Result<(), Failure> {
+fn the_accounts(archive: &mut Archive, file: &Path, state: &Path) -> Result<(), Failure> {
     let found = Place::open(state).and_then(|place| Ok((place.folders(MAX_ACCOUNTS)?, place)));
     let (accounts, place) = match found {
         Ok(found) => found,
@@ -111,7 +112,7 @@ fn the_accounts(archive: &mut Archive, state: &Path) -> Result<(), Failure> {
             let path = Path::new(&account).join(log);
             archive.add_read(&name, &state.join(&path).display().to_string(), place.tail(&path, TAIL))?;
         }
-        match jobs::of(state, &account, uid) {
+        match jobs::of(file, state, &account, uid) {
             Ok(told) => {
                 let name = format!("accounts/{account}/jobs.json");
                 archive.add_json(&name, format!("the jobs of {account}, as its job manager tells"), &told)?;

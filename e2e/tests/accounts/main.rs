@@ -179,6 +179,35 @@ fn neither_touches_the_others_job() {
     }
 }
 
+/// Root gathers from every account, and nobody leads it out of the site.
+#[test]
+fn a_support_bundle_of_all_accounts() {
+    let Some(house) = House::new("", no_more_lines) else { return };
+    let jobs = [house.long_job(&house.alice), house.long_job(&house.bob)];
+    let secret = house.file("secret-of-root");
+    fs::write(&secret, "nobody may see this").unwrap();
+    let log = house.state(&house.bob.account.name).join("jobmanager.log");
+    fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink(&secret, &log).unwrap();
+
+    let bundle = house.file("b.tar.gz");
+    let mut command = Command::new(gridiron());
+    command.args(["support-bundle", "--config"]).arg(house.file("gridiron.toml")).arg("--out").arg(&bundle);
+    let out = e2e::command::run(command);
+    assert!(out.code == 0 && out.stdout.contains(&log.display().to_string()), "{out:#?}");
+    let mut tar = Command::new("tar");
+    tar.args(["-xzOf"]).arg(&bundle);
+    let text = e2e::command::run(tar).stdout;
+    for (job, _) in &jobs {
+        assert!(text.contains(&format!("\"job\": \"{job}\"")), "no {job} in {text}");
+    }
+    assert!(text.contains("LISTEN") && !text.contains("nobody may see this"), "{text}");
+    for (person, (job, pid)) in [&house.alice, &house.bob].into_iter().zip(&jobs) {
+        assert_eq!(person.user.run("globusrun", ["-k", job]).code, 0);
+        until("the owner's cancel ends the job", || !alive(*pid));
+    }
+}
+
 /// What another account, and the gatekeeper, can reach of an account's files.
 fn on_disk(house: &House, owner: &Person, other: &Person) {
     let folder = house.state(&owner.account.name);
