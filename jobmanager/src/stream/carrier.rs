@@ -266,8 +266,9 @@ impl Carrier {
                 if block.len() < BLOCK {
                     let gathering = self.unless_over(sleep(GATHER));
                     tokio::select! {
-                        () = gathering => {}
+                        biased;
                         error = appending.spoken() => return Err(error.into()),
+                        () = gathering => {}
                     }
                 }
                 continue;
@@ -276,10 +277,12 @@ impl Carrier {
                 break;
             }
             let mut until_over = self.over.clone();
+            // A receiver that has gone is noticed before anything more is sent to it: that would be lost at a sink.
             tokio::select! {
+                biased;
+                error = appending.spoken() => return Err(error.into()),
                 () = grown(&mut self.growing) => {}
                 () = is_over(&mut until_over) => {}
-                error = appending.spoken() => return Err(error.into()),
                 () = sleep(linger) => break,
             }
         }
