@@ -6,8 +6,8 @@ use std::io::{self, Write};
 
 /// Most bytes of one write. The system keeps what is written in pieces of memory as large as the write, and large pieces are
 /// dear: in a virtual machine that gives unused memory back to its host (free page reporting, from 128 KiB on), each has to be
-/// fetched again, page by page. Writing 1 GiB took 3.5 s of processor time in writes of 128 KiB or more, and 0.5 s in writes of 64 KiB;
-/// on real hardware the size makes no difference.
+/// fetched again, page by page. There, writing 1 GiB took up to 3.5 s of processor time in writes of 128 KiB or more, and 0.5 s in writes
+/// of 64 KiB (docs/performance.md).
 const PIECE: usize = 64 * 1024;
 
 /// Writes these one behind the other.
