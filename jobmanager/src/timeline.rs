@@ -1,4 +1,4 @@
-//! A job's time line: what has happened to it, kept within its record. [`note`] compares the job before and after an event of the
+//! A job's time line: what has happened to it, kept within its record. `note` compares the job before and after an event of the
 //! state machine, so whatever changes a job is told without the machine saying so, and in the same save. `report.rs` makes of it
 //! what the owner is told.
 //!

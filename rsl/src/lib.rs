@@ -8,7 +8,7 @@
 //! | [`mod@parse`] | text → tree; mistakes are shown underlined |
 //! | [`mod@print`] | tree → canonical text, and a form for people |
 //! | [`mod@evaluate`] | canonical names; variables replaced by their values |
-//! | [`array`] | one request for many jobs: the request of each |
+//! | [`mod@array`] | one request for many jobs: the request of each |
 //! | [`attribute`] | the attributes of a job: types, when valid, GRAM error numbers |
 //!
 //! ```

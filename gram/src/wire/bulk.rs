@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`jobs`] | what a gatekeeper is asked: a number of job requests, or arrays of jobs |
 //! | [`indices`] | the numbers of an array |
-//! | [`pack`] | any number of jobs as messages of the allowed size |
+//! | [`mod@pack`] | any number of jobs as messages of the allowed size |
 //! | [`query`] | what a job contact is asked about many jobs |
 //! | [`results`] | the table in the replies to both |
 //!
